@@ -47,14 +47,4 @@ export const BARRIER_GENERATION = 1088;
 export const BARRIER_SLEEPERS = 1152;
 export const ABORT = 1216; // the host asks: stop
 export const STOP = 1280; // the last thread at a barrier answers for all: stopped
-export const COMMAND = 1344; // host -> workers: generation of the newest command
-export const COMMAND_SLEEPERS = 1408;
-export const COMMAND_KIND = 1472;
-export const COMMAND_PROGRAM = 1476;
-export const COMMAND_COUNT = 1480;
 export const FIRST_FREE = 2048;
-
-// Kinds of command
-export const COMMAND_RUN = 1;
-export const COMMAND_LISTEN = 2; // go back to the event loop for a message
-export const COMMAND_PROFILE = 3; // run record by record, taking times

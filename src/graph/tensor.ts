@@ -1,0 +1,108 @@
+// Symbolic tensors: what the graph knows before any memory is given.
+//
+// A dimension is a number or a cell: an i32 in linear memory that the host or a kernel sets, with a declared upper bound.
+// A tensor is a window onto a storage; several tensors may look at one storage (views).
+
+import { ShapeError } from '../errors.ts';
+
+/** A size that is known only while the program runs. Its identity is the object; programs that share it share the word in memory. */
+export interface Cell {
+  readonly name: string;
+  /** Buffers are sized by this bound. */
+  readonly max: number;
+}
+
+export type Dim = number | Cell;
+
+/** Element types of tensors in linear memory. `packed-*` are weight matrices in the layouts of assembly/kernels/matmul; `q8` is a row of activations quantized per 32; `kv-*` are key/value caches. */
+export type DType = 'f32' | 'i32' | 'u8' | 'q8' | 'kv-f32' | 'kv-f16' | 'kv-q8' | PackedType;
+export type PackedType = 'packed-f32' | 'packed-f16' | 'packed-q8' | 'packed-q4';
+
+/** Where bytes live. `arena`: planned by liveness, valid within one run. `fixed`: placed once by the engine (weights, caches, tables). */
+export interface Storage {
+  readonly kind: 'arena' | 'fixed';
+  readonly name: string;
+  readonly bytes: number;
+}
+
+export interface Tensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly Dim[];
+  readonly storage: Storage;
+  /** Bytes from the start of the storage. */
+  readonly offset: number;
+  /** Elements from one row to the next; equals the last dimension unless this is a column window. */
+  readonly stride: number;
+}
+
+/** What an op says about a result before it gets a name and a storage. */
+export interface TensorSpec {
+  readonly dtype: DType;
+  readonly shape: readonly Dim[];
+}
+
+export const maxOf = (d: Dim): number => (typeof d === 'number' ? d : d.max);
+
+/** Rows of a tensor seen as a matrix: the product of all dimensions but the last. At most one of them is a cell, and then it is the only one that is not 1. */
+export function rowsOf(shape: readonly Dim[]): Dim {
+  let fixed = 1;
+  let cell: Cell | undefined;
+  for (const d of shape.slice(0, -1)) {
+    if (typeof d === 'number') fixed *= d;
+    else cell = d;
+  }
+  if (cell && fixed !== 1) throw new ShapeError(`rows: a cell cannot be multiplied: got [${showShape(shape)}], split the last dimension instead`);
+  return cell ?? fixed;
+}
+
+/** The last dimension, which is always a number. */
+export function colsOf(shape: readonly Dim[]): number {
+  const last = shape.at(-1);
+  return typeof last === 'number' ? last : 1;
+}
+
+/** Elements at the upper bounds. */
+export const maxSize = (shape: readonly Dim[]): number => shape.reduce<number>((n, d) => n * maxOf(d), 1);
+
+/** `name dtype[2, ≤512]`, for messages. */
+export const show = (t: { name: string; dtype: DType; shape: readonly Dim[] }): string => `${t.name} ${t.dtype}[${showShape(t.shape)}]`;
+export const showShape = (shape: readonly Dim[]): string => shape.map((d) => (typeof d === 'number' ? String(d) : `${d.name}≤${d.max}`)).join(', ');
+
+const ceil = (n: number, to: number): number => Math.ceil(n / to);
+
+/** Output rows that a packed matrix interleaves. */
+export const PACK_ROWS = 8;
+
+/** Bytes of the quantized form of one activation row of `cols` values: per 32 values an f32 scale, an i32 sum and the values as i8 or i16 (the build decides; room for i16). */
+export const q8RowBytes = (cols: number): number => ceil(cols, 32) * 72;
+
+/** Keys that a K cache interleaves, so that one vector holds the same element of several keys. */
+export const KV_LANES = 8;
+
+/** Bytes of a tensor at its upper bounds. */
+export function byteSize(dtype: DType, shape: readonly Dim[]): number {
+  const cols = colsOf(shape);
+  const rows = maxSize(shape) / Math.max(cols, 1);
+  const packed = ceil(rows, PACK_ROWS) * PACK_ROWS;
+  switch (dtype) {
+    case 'u8':
+      return rows * cols;
+    case 'q8':
+      return rows * q8RowBytes(cols);
+    case 'packed-f32':
+      return packed * cols * 4;
+    case 'packed-f16':
+      return packed * cols * 2;
+    case 'packed-q8':
+      return packed * (cols / 32) * 34;
+    case 'packed-q4':
+      return packed * (cols / 32) * 18;
+    case 'kv-f16':
+      return rows * cols * 2;
+    case 'kv-q8':
+      return rows * (cols + 4);
+    default:
+      return rows * cols * 4;
+  }
+}

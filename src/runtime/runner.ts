@@ -1,0 +1,201 @@
+// Who executes records: inline in this thread, or a pool of workers. Both run the same program with the same result.
+
+import { ABORT, RECORD_BYTES } from '../../assembly/program.ts';
+import { MemoryError, PumiceError } from '../errors.ts';
+import type { Platform, WorkerHandle } from './platform.ts';
+
+/** Exports of a kernel module. */
+export interface Kernels {
+  run(program: number, count: number, thread: number, threads: number): number;
+}
+
+export interface RunResult {
+  /** Records that ran: fewer than asked when the run was stopped. */
+  readonly ran: number;
+  /** Milliseconds per record and thread, when profiling: `times[thread][record]`. */
+  readonly times?: readonly Float64Array[];
+}
+
+export interface Runner {
+  readonly threads: number;
+  /** Makes a memory known. Returns its number. */
+  attach(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<number>;
+  run(stage: number, program: number, count: number, profile?: boolean): Promise<RunResult>;
+  /** Asks a run to stop after the op at hand. Without workers a run cannot be interrupted. */
+  stop(): void;
+  dispose(): Promise<void>;
+}
+
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
+}
+
+/** Runs in the calling thread. With `threads` above 1 each op is dealt to so many threads one after the other: how tests see a kernel's shares. */
+export class InlineRunner implements Runner {
+  readonly threads: number;
+  readonly #stages: Kernels[] = [];
+
+  constructor(threads = 1) {
+    this.threads = threads;
+  }
+
+  async attach(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<number> {
+    return this.#stages.push(instantiate(module, memory)) - 1;
+  }
+
+  async run(stage: number, program: number, count: number, profile = false): Promise<RunResult> {
+    return profile ? timed(this.#stages[stage]!, program, count, 0, 1) : { ran: this.runNow(stage, program, count) };
+  }
+
+  /** The same without a promise: for benches and kernels' tests. */
+  runNow(stage: number, program: number, count: number): number {
+    const kernels = this.#stages[stage]!;
+    if (this.threads === 1) return kernels.run(program, count, 0, 1);
+    for (let i = 0; i < count; i++) {
+      for (let t = 0; t < this.threads; t++) kernels.run(program + i * RECORD_BYTES, 1, t, this.threads);
+    }
+    return count;
+  }
+
+  stop(): void {}
+
+  async dispose(): Promise<void> {
+    this.#stages.length = 0;
+  }
+}
+
+/** Runs record by record and takes the time of each: the kernels need no clock of their own. */
+export function timed(kernels: Kernels, program: number, count: number, thread: number, threads: number): RunResult {
+  const times = new Float64Array(count);
+  let start = performance.now();
+  for (let i = 0; i < count; i++) {
+    kernels.run(program + i * RECORD_BYTES, 1, thread, threads);
+    const now = performance.now();
+    times[i] = now - start;
+    start = now;
+  }
+  return { ran: count, times: [times] };
+}
+
+// Words of the command block that pool and workers share.
+export const GENERATION = 0;
+export const KIND = 1;
+export const STAGE = 2;
+export const PROGRAM = 3;
+export const COUNT = 4;
+export const RUN = 1;
+/** Back to the event loop, to receive a message. */
+export const LISTEN = 2;
+export const PROFILE = 3;
+
+export type ToWorker =
+  | { readonly kind: 'start'; readonly commands: Int32Array; readonly thread: number; readonly threads: number }
+  | { readonly kind: 'attach'; readonly module: WebAssembly.Module; readonly memory: WebAssembly.Memory };
+export type FromWorker =
+  | { readonly kind: 'ready'; readonly thread: number }
+  | { readonly kind: 'done'; readonly thread: number; readonly ran: number; readonly times?: Float64Array }
+  | { readonly kind: 'error'; readonly thread: number; readonly message: string };
+
+/** Runs on workers; the calling thread stays free. */
+export class PoolRunner implements Runner {
+  readonly threads: number;
+  readonly #workers: readonly WorkerHandle[];
+  readonly #commands = new Int32Array(new SharedArrayBuffer(64));
+  readonly #memories: WebAssembly.Memory[] = [];
+  #failure: PumiceError | undefined;
+  /** Resolved by the messages of the step in progress. */
+  #waiting: { left: number; times: Float64Array[]; ran: number; resolve(r: RunResult): void; reject(e: Error): void } | undefined;
+
+  private constructor(workers: readonly WorkerHandle[]) {
+    this.#workers = workers;
+    this.threads = workers.length;
+  }
+
+  static async start(platform: Platform, threads: number): Promise<PoolRunner | null> {
+    const workers: WorkerHandle[] = [];
+    for (let i = 0; i < threads; i++) {
+      const w = platform.spawn();
+      if (!w) return null;
+      w.hold(false);
+      workers.push(w);
+    }
+    const pool = new PoolRunner(workers);
+    workers.forEach((w, thread) => {
+      w.onMessage((m) => pool.#receive(m as FromWorker));
+      w.onError((e) => pool.#fail(new PumiceError('worker', `worker ${thread}: ${e.message}`, { cause: e })));
+      w.post({ kind: 'start', commands: pool.#commands, thread, threads } satisfies ToWorker);
+    });
+    await pool.#expect(threads);
+    return pool;
+  }
+
+  async attach(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<number> {
+    this.#command(LISTEN, 0, 0, 0);
+    const ready = this.#expect(this.threads);
+    for (const w of this.#workers) w.post({ kind: 'attach', module, memory } satisfies ToWorker);
+    await ready;
+    return this.#memories.push(memory) - 1;
+  }
+
+  run(stage: number, program: number, count: number, profile = false): Promise<RunResult> {
+    const memory = this.#memories[stage];
+    if (!memory) return Promise.reject(new MemoryError(`run: no memory ${stage}: attach it first`));
+    Atomics.store(new Int32Array(memory.buffer, ABORT, 1), 0, 0);
+    const done = this.#expect(profile ? this.threads : 1);
+    this.#command(profile ? PROFILE : RUN, stage, program, count);
+    return done;
+  }
+
+  stop(): void {
+    for (const m of this.#memories) Atomics.store(new Int32Array(m.buffer, ABORT, 1), 0, 1);
+  }
+
+  async dispose(): Promise<void> {
+    this.#fail(new PumiceError('disposed', 'engine: was disposed: create another one'));
+    await Promise.all(this.#workers.map((w) => w.terminate()));
+    this.#memories.length = 0;
+  }
+
+  #expect(left: number): Promise<RunResult> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#waiting) return Promise.reject(new PumiceError('busy', 'engine: a run is in progress: await it before the next'));
+    this.#workers[0]!.hold(true);
+    return new Promise((resolve, reject) => {
+      this.#waiting = { left, times: [], ran: 0, resolve, reject };
+    });
+  }
+
+  #command(kind: number, stage: number, program: number, count: number): void {
+    const c = this.#commands;
+    c[KIND] = kind;
+    c[STAGE] = stage;
+    c[PROGRAM] = program | 0;
+    c[COUNT] = count;
+    Atomics.add(c, GENERATION, 1);
+    Atomics.notify(c, GENERATION);
+  }
+
+  #receive(m: FromWorker): void {
+    const w = this.#waiting;
+    if (m.kind === 'error') return this.#fail(new PumiceError('trap', `worker ${m.thread}: ${m.message}`));
+    if (!w) return;
+    if (m.kind === 'done') {
+      if (m.thread === 0) w.ran = m.ran;
+      if (m.times) w.times[m.thread] = m.times;
+    }
+    if (--w.left > 0) return;
+    this.#waiting = undefined;
+    // A program that is done may exit although its engine was not disposed.
+    this.#workers[0]!.hold(false);
+    w.resolve(w.times.length ? { ran: w.ran, times: w.times } : { ran: w.ran });
+  }
+
+  /** After a trap the other threads wait at a barrier for ever: end them all. */
+  #fail(e: PumiceError): void {
+    if (this.#failure) return;
+    this.#failure = e;
+    for (const w of this.#workers) void w.terminate();
+    this.#waiting?.reject(e);
+    this.#waiting = undefined;
+  }
+}
