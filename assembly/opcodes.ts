@@ -1,5 +1,23 @@
 // One number for each op. Numbers are written into programs, never into files: they may be renumbered freely.
 export const OP_RMS_NORM = 1;
+export const OP_LAYER_NORM = 2;
+export const OP_SOFTMAX = 3;
+export const OP_SILU = 4;
+export const OP_GELU = 5;
+export const OP_GELU_TANH = 6;
+export const OP_GELU_QUICK = 7;
+export const OP_SILU_MUL = 8;
+export const OP_GELU_TANH_MUL = 9;
+export const OP_ADD = 10;
+export const OP_MUL = 11;
+export const OP_SCALE = 12;
+export const OP_COPY = 13;
+export const OP_CONCAT_ROWS = 14;
+export const OP_CONCAT_COLS = 15;
+export const OP_GATHER_ROWS = 16;
+export const OP_LAST_ROW = 17;
+export const OP_PATCH_ROWS = 18;
+export const OP_ARGMAX = 19;
 export const OP_RESIZE_HORIZONTAL = 60;
 export const OP_RESIZE_VERTICAL = 61;
 export const OP_NORMALIZE_PIXELS = 62;

@@ -1,0 +1,6 @@
+import { OP_ADD } from '../../../assembly/opcodes.ts';
+import { binary } from '../families/elementwise.ts';
+import type { Op } from '../op.ts';
+
+/** `x + y`: x f32 [rows, cols], y of the same shape or one row [cols] for all rows. */
+export const add: Op = binary('add', OP_ADD);

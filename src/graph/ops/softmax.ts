@@ -1,0 +1,24 @@
+import { OP_SOFTMAX } from '../../../assembly/opcodes.ts';
+import { P0, P1 } from '../../../assembly/program.ts';
+import { elements, needF32, writeRows } from '../families/rows.ts';
+import type { Op } from '../op.ts';
+
+/** `exp(scale * (x - max x)) / sum` per row: x f32 [rows, cols]. */
+export const softmax: Op<{ scale: number }> = {
+  name: 'softmax',
+  opcode: OP_SOFTMAX,
+  inPlace: 0,
+
+  outputs([x]) {
+    needF32('softmax', x!);
+    return [{ dtype: 'f32', shape: x!.shape }];
+  },
+
+  cost: ([x], _, size) => ({ macs: 10 * elements(x!, size), bytes: 8 * elements(x!, size) }),
+
+  encode(r, [x], { scale }) {
+    writeRows(r, x!);
+    r.int(P0, x!.stride);
+    r.float(P1, scale);
+  },
+};
