@@ -39,12 +39,17 @@ interface Parsed {
 }
 
 /**
- * Opens one file. Only the header is read; it takes over the source and closes it with itself.
+ * Opens one file. Only the header is read; the source is closed with the file, and also when opening fails.
  * @throws FormatError `truncated`, `limit`, `format`, `duplicate`, `structure`; UnsupportedError for types such as F8_E4M3, by name
  */
 export async function openSafetensors(source: ByteSource): Promise<Safetensors> {
-  const { places, metadata } = await readHeader(source);
-  return { ...tensorsAt(source.name, places, [source]), metadata };
+  try {
+    const { places, metadata } = await readHeader(source);
+    return { ...tensorsAt(source.name, places, [source]), metadata };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
 }
 
 /**
