@@ -1,0 +1,77 @@
+// What the ops of the matmul family share: y = x Wᵀ (+ bias) (+ residual), W [n, k] packed in groups of 8 rows.
+
+import { COLS, P0, P1, P2, P3, ROWS } from '../../assembly/program.ts';
+import { ShapeError } from '../errors.ts';
+import type { Op } from './op.ts';
+import { byteSize, colsOf, type DType, maxOf, maxSize, type PackedType, rowsOf, show, showShape, type Tensor } from './tensor.ts';
+
+/** Inputs are [x, w, bias?, residual?]: the parameters say which of the last two are there. */
+export interface MatmulParams {
+  readonly bias: boolean;
+  readonly residual: boolean;
+}
+
+/** Rows of a weight matrix: the outputs of a linear layer. */
+const outputsOf = (w: Tensor): number => maxSize(w.shape) / colsOf(w.shape);
+
+export function matmulOp(name: string, opcode: number, activation: DType, weight: PackedType): Op<MatmulParams> {
+  const optional = (inputs: readonly Tensor[], p: MatmulParams): { bias?: Tensor; residual?: Tensor } => {
+    const rest = inputs.slice(2);
+    const bias = p.bias ? rest.shift() : undefined;
+    const residual = p.residual ? rest.shift() : undefined;
+    return { ...(bias && { bias }), ...(residual && { residual }) };
+  };
+
+  return {
+    name,
+    opcode,
+
+    outputs(inputs, params) {
+      const [x, w] = inputs as [Tensor, Tensor];
+      const { bias, residual } = optional(inputs, params);
+      if (x.dtype !== activation || w.dtype !== weight) {
+        throw new ShapeError(`${name}: needs ${activation} activations and a ${weight} weight: got ${show(x)} and ${show(w)}`);
+      }
+      const k = colsOf(w.shape);
+      if (colsOf(x.shape) !== k) throw new ShapeError(`${name}: inner sizes differ: got ${show(x)} and ${show(w)}`);
+      if (activation === 'q8' && k % 32 !== 0) {
+        throw new ShapeError(`${name}: columns of a quantized weight come in blocks of 32: got ${show(w)}`);
+      }
+      const n = outputsOf(w);
+      if (bias && (bias.dtype !== 'f32' || maxSize(bias.shape) !== n)) {
+        throw new ShapeError(`${name}: bias must have one f32 per output: got ${show(bias)} for ${show(w)}`);
+      }
+      const shape = [...x.shape.slice(0, -1), n];
+      if (residual && (residual.dtype !== 'f32' || residual.stride !== n || !sameRows(residual, shape))) {
+        throw new ShapeError(
+          `${name}: residual must have the shape of the result: got ${show(residual)}, expected f32[${showShape(shape)}]`,
+        );
+      }
+      return [{ dtype: 'f32', shape }];
+    },
+
+    cost(inputs, params, size) {
+      const [x, w] = inputs as [Tensor, Tensor];
+      const rows = size(rowsOf(x.shape));
+      const n = outputsOf(w);
+      const perRow = byteSize(activation, [1, colsOf(x.shape)]) + 4 * n * (params.residual ? 2 : 1);
+      return { macs: rows * n * colsOf(x.shape), bytes: rows * perRow + byteSize(weight, w.shape) };
+    },
+
+    encode(r, inputs, params) {
+      const [x, w] = inputs as [Tensor, Tensor];
+      const { bias, residual } = optional(inputs, params);
+      r.dim(ROWS, rowsOf(x.shape));
+      r.int(COLS, colsOf(x.shape));
+      r.int(P0, outputsOf(w));
+      r.int(P1, x.stride * 4);
+      if (bias) r.address(P2, bias);
+      if (residual) r.address(P3, residual);
+    },
+
+    // Sums of one group of 8 outputs for all rows.
+    scratch: ([x]) => 32 * maxOf(rowsOf(x!.shape)),
+  };
+}
+
+const sameRows = (t: Tensor, shape: Tensor['shape']): boolean => rowsOf(t.shape) === rowsOf(shape) && colsOf(t.shape) === colsOf(shape);

@@ -1,0 +1,28 @@
+import { OP_QUANTIZE_ROWS } from '../../../assembly/opcodes.ts';
+import { COLS, P0, ROWS } from '../../../assembly/program.ts';
+import { ShapeError } from '../../errors.ts';
+import type { Op } from '../op.ts';
+import { colsOf, q8RowBytes, rowsOf, show } from '../tensor.ts';
+
+/** Rounds each row to 8 bits with one scale per 32 values: x f32 [rows, cols] -> q8 [rows, cols]. */
+export const quantizeRows: Op = {
+  name: 'quantizeRows',
+  opcode: OP_QUANTIZE_ROWS,
+
+  outputs([x]) {
+    if (x!.dtype !== 'f32') throw new ShapeError(`quantizeRows: needs f32: got ${show(x!)}`);
+    return [{ dtype: 'q8', shape: x!.shape }];
+  },
+
+  cost([x], _, size) {
+    const cols = colsOf(x!.shape);
+    const rows = size(rowsOf(x!.shape));
+    return { macs: rows * cols, bytes: rows * (4 * cols + q8RowBytes(cols)) };
+  },
+
+  encode(r, [x]) {
+    r.dim(ROWS, rowsOf(x!.shape));
+    r.int(COLS, colsOf(x!.shape));
+    r.int(P0, x!.stride * 4);
+  },
+};
