@@ -15,7 +15,7 @@ export const EXP_BYTES = 192;
 export function expConstants(e: usize, low: f32): void {
   v128.store(e, f32x4.splat(low));
   v128.store(e, f32x4.splat(88.72), 16);
-  v128.store(e, f32x4.splat(1.44269504088896341), 32); // 1 / ln2
+  v128.store(e, f32x4.splat(1.442695), 32); // 1 / ln2
   v128.store(e, f32x4.splat(12582912), 48); // 1.5 * 2^23: adding it rounds to an integer that stands in the low bits
   v128.store(e, f32x4.splat(0.693359375), 64); // ln2, high part: n times it is exact
   v128.store(e, f32x4.splat(-2.1219444e-4), 80); // ln2, the rest
