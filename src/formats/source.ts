@@ -32,7 +32,7 @@ export interface Folder {
   readonly name: string;
   /** Plain file names in the folder (no recursion). */
   list(): Promise<readonly string[]>;
-  /** Opens one file; a missing file throws InputError with code `missing`. */
+  /** Opens one file by its plain name; a missing file throws InputError. */
   open(file: string): Promise<ByteSource>;
   /** A sub-folder or sibling, `null` where there is none. */
   folder(path: string): Promise<Folder | null>;
