@@ -29,10 +29,10 @@ const MAX_BYTES = 1 << 30;
  * @throws InputError where the sizes leave no room.
  */
 export async function resize(
-  engine: Engine,
   image: RgbImage,
   width: number,
   height: number,
+  engine: Engine,
   options: ResizeOptions = {},
 ): Promise<RgbImage> {
   const { filter = 'bicubic', window = whole(image), fill = BLACK } = options;
