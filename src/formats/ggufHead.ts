@@ -275,27 +275,16 @@ class HeadParser {
     return new Uint8Array(this.#bytes.subarray(at, at + count * size));
   }
 
-  /** Two passes over the strings: sizes first, then one copy of all bytes. */
+  /** Walks over the lengths, then takes one copy of the whole run: a copy for each string would cost several times as much. */
   #strings(key: string): GgufStrings {
     const count = this.#count(`strings of ${key}`, 8);
     const start = this.#at;
-    let total = 0;
-    for (let i = 0; i < count; i++) {
-      const length = this.#count(`bytes of ${key}`, 1);
-      this.#take(length, key);
-      total += length;
-    }
-    const bytes = new Uint8Array(total);
     const ends = new Uint32Array(count);
-    let from = start;
-    let to = 0;
+    const what = `bytes of ${key}`;
     for (let i = 0; i < count; i++) {
-      const length = this.#view.getUint32(from, true);
-      bytes.set(this.#bytes.subarray(from + 8, from + 8 + length), to);
-      from += 8 + length;
-      to += length;
-      ends[i] = to;
+      this.#take(this.#count(what, 1), key);
+      ends[i] = this.#at - start;
     }
-    return new GgufStrings(bytes, ends);
+    return new GgufStrings(this.#bytes.slice(start, this.#at), ends);
   }
 }

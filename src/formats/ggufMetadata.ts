@@ -50,13 +50,15 @@ export function decodeUtf8(bytes: Uint8Array): string | null {
   }
 }
 
+const LENGTH_BYTES = 8;
+
 /** The strings of an array: kept as one run of bytes and decoded when asked for, since a vocabulary is large and seldom needed as a whole. */
 export class GgufStrings {
   readonly length: number;
   readonly #bytes: Uint8Array;
   readonly #ends: Uint32Array;
 
-  /** `ends[i]` is where string i ends in `bytes`; string 0 begins at 0. */
+  /** `bytes` as in the file: each string after its length of 8 bytes. `ends[i]` is where string i ends. */
   constructor(bytes: Uint8Array, ends: Uint32Array) {
     this.length = ends.length;
     this.#bytes = bytes;
@@ -65,7 +67,7 @@ export class GgufStrings {
 
   /** The bytes of string `i`, a view. */
   bytes(i: number): Uint8Array {
-    return this.#bytes.subarray(i === 0 ? 0 : this.#ends[i - 1], this.#ends[i]);
+    return this.#bytes.subarray(LENGTH_BYTES + (i === 0 ? 0 : this.#ends[i - 1]!), this.#ends[i]);
   }
 
   /** String `i`, or its bytes where they are not UTF-8 (raw-byte tokens). */
