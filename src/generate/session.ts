@@ -1,0 +1,156 @@
+// One conversation over a decoder: what is in its KV cache, and how rows get in.
+
+import { InputError } from '../errors.ts';
+import type { Decoder, DecoderProgram } from '../models/decoder.ts';
+import type { Program } from '../runtime/engine.ts';
+import type { LoadOptions } from '../runtime/load.ts';
+import type { Programs, Spent } from '../runtime/programs.ts';
+
+/** Rows of one picture. Two pieces are the same picture when they are the same object or have the same key. */
+export interface ImageRows {
+  readonly key: string;
+  /** f32 [rows, hidden]. */
+  readonly features: Float32Array;
+  readonly rows: number;
+}
+
+/** A prompt: token ids and pictures in order. */
+export type Piece = number | ImageRows;
+
+/** One row of the cache: a token id, or row `row` of a picture. */
+interface Row {
+  readonly id: number;
+  readonly image?: ImageRows;
+  readonly row?: number;
+}
+
+const same = (a: Row, b: Row): boolean => a.id === b.id && a.row === b.row && a.image?.key === b.image?.key;
+
+export class Session {
+  readonly decoder: Decoder;
+  readonly programs: Programs;
+  #cached: Row[] = [];
+
+  constructor(programs: Programs, decoder: Decoder) {
+    this.programs = programs;
+    this.decoder = decoder;
+  }
+
+  /** Rows in the cache. */
+  get length(): number {
+    return this.#cached.length;
+  }
+
+  /** Forgets everything after the first `rows` rows. */
+  truncate(rows: number): void {
+    this.#cached.length = Math.min(this.#cached.length, rows);
+  }
+
+  /** Plans, loads and installs what a conversation needs. */
+  async prepare(load: LoadOptions = {}): Promise<void> {
+    await this.#program('prefill', [], load);
+    await this.#program('decode', [], load);
+  }
+
+  /**
+   * Brings the cache to the state after `prompt` and returns the logits of its last row, f32 [vocabulary].
+   * Rows that the cache already holds as a prefix are not computed again; the last row always is.
+   */
+  async prefill(prompt: readonly Piece[], options: { spent?: Spent; signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {}): Promise<{ logits: Float32Array; reused: number; rows: number }> {
+    const rows = this.#rows(prompt);
+    const reused = this.#shared(rows);
+    this.truncate(reused);
+    const { chunk } = this.decoder.options;
+    const program = await this.#program('prefill');
+    for (let at = reused; at < rows.length; at += chunk) {
+      await this.#run(program, rows.slice(at, at + chunk), options.spent, options.signal);
+      options.onProgress?.(Math.min(rows.length, at + chunk) - reused, rows.length - reused);
+    }
+    return { logits: this.programs.engine.read(program, 'logits'), reused, rows: rows.length };
+  }
+
+  /**
+   * Runs `prompt` with logits at every row. After each chunk `visit` reads what it wants: `logits` f32 [rows, vocabulary] and the
+   * intermediates named by `keep`. With `reuse` the rows that the cache already holds are not computed (nor visited) again.
+   */
+  async score(prompt: readonly Piece[], visit: (program: Program, from: number, rows: number) => void, options: { keep?: readonly string[]; spent?: Spent; signal?: AbortSignal; reuse?: boolean } = {}): Promise<number> {
+    const rows = this.#rows(prompt);
+    const { chunk } = this.decoder.options;
+    this.truncate(options.reuse ? this.#shared(rows) : 0);
+    const program = await this.#program('score', options.keep);
+    for (let at = this.length; at < rows.length; at += chunk) {
+      const part = rows.slice(at, at + chunk);
+      await this.#run(program, part, options.spent, options.signal);
+      visit(program, at, part.length);
+    }
+    return rows.length;
+  }
+
+  /** Appends one token; returns the logits after it, f32 [vocabulary]. */
+  async step(id: number, spent?: Spent, signal?: AbortSignal): Promise<Float32Array> {
+    const program = await this.#program('decode');
+    await this.#run(program, this.#rows([id]), spent, signal);
+    return this.programs.engine.read(program, 'logits');
+  }
+
+  async #run(program: Program, rows: readonly Row[], spent?: Spent, signal?: AbortSignal): Promise<void> {
+    const { engine } = this.programs;
+    const { decoder } = this;
+    const past = this.#cached.length;
+    if (past + rows.length > decoder.options.context) {
+      throw new InputError(`context: is full: got ${past + rows.length} rows, the cache holds ${decoder.options.context}: load with a larger context or shorten the conversation`);
+    }
+    engine.setCell(decoder.past, past);
+    engine.setCell(decoder.rows, rows.length);
+    engine.write(program, 'ids', Int32Array.from(rows, (r) => r.id));
+    engine.write(program, 'positions', Int32Array.from(rows, (_, i) => past + i));
+    if (rows.some((r) => r.image)) engine.write(program, 'hidden', hiddenRows(rows, decoder.config.hidden));
+    await this.programs.run(program, spent, signal);
+    this.#cached.push(...rows);
+  }
+
+  async #program(kind: DecoderProgram, keep: readonly string[] = [], load: LoadOptions = {}): Promise<Program> {
+    const p = await this.programs.get(kind, () => this.decoder.graph(kind), keep, load);
+    if (!this.#frequencies) {
+      this.programs.engine.writeFixed(this.decoder.inverseFrequencies, this.decoder.frequencies());
+      this.#frequencies = true;
+    }
+    return p;
+  }
+
+  #frequencies = false;
+
+  /** Rows of the cache that `rows` begins with; one less when that would be all of them. */
+  #shared(rows: readonly Row[]): number {
+    let n = 0;
+    while (n < this.#cached.length && n < rows.length && same(this.#cached[n]!, rows[n]!)) n++;
+    return Math.min(n, rows.length - 1);
+  }
+
+  #rows(prompt: readonly Piece[]): Row[] {
+    const { vocabulary, hidden } = this.decoder.config;
+    const rows: Row[] = [];
+    for (const p of prompt) {
+      if (typeof p === 'number') {
+        if (!Number.isInteger(p) || p < 0 || p >= vocabulary) throw new InputError(`prompt: token id outside the vocabulary: got ${p}, expected 0..${vocabulary - 1}`);
+        rows.push({ id: p });
+      } else {
+        if (p.features.length !== p.rows * hidden) {
+          throw new InputError(`prompt: picture rows of another width: got ${p.features.length} values for ${p.rows} rows of ${hidden}`);
+        }
+        for (let row = 0; row < p.rows; row++) rows.push({ id: -1, image: p, row });
+      }
+    }
+    if (!rows.length) throw new InputError('prompt: is empty: give at least one token or picture');
+    return rows;
+  }
+}
+
+/** f32 [rows, hidden] with the pictures' rows in place. */
+function hiddenRows(rows: readonly Row[], hidden: number): Float32Array {
+  const out = new Float32Array(rows.length * hidden);
+  rows.forEach((r, i) => {
+    if (r.image) out.set(r.image.features.subarray(r.row! * hidden, (r.row! + 1) * hidden), i * hidden);
+  });
+  return out;
+}

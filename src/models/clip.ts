@@ -1,0 +1,99 @@
+// CLIP vision tower (openai/clip-vit-large-patch14-336 and relatives; Radford et al. 2021).
+//
+//   pixels   f32 [3, size, size] as [3 * size, size]     normalised
+//   result   f32 [1 + (size/patch)^2, width]             hidden state `depth`, class row first; the caller drops it
+//
+// Layers after `depth` cannot reach the output and are not built. Pre-norm blocks, biases everywhere.
+
+import { attention } from '../graph/ops/attention.ts';
+import { add } from '../graph/ops/add.ts';
+import { concatRows } from '../graph/ops/concatRows.ts';
+import { gelu } from '../graph/ops/gelu.ts';
+import { geluQuick } from '../graph/ops/geluQuick.ts';
+import { geluTanh } from '../graph/ops/geluTanh.ts';
+import { kvWrite } from '../graph/ops/kvWrite.ts';
+import { layerNorm } from '../graph/ops/layerNorm.ts';
+import { patchRows } from '../graph/ops/patchRows.ts';
+import type { Graph } from '../graph/graph.ts';
+import { kvCache } from '../graph/kv.ts';
+import { linear } from '../graph/linear.ts';
+import type { Op } from '../graph/op.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import type { Weights } from '../graph/weights.ts';
+import { UnsupportedError } from '../errors.ts';
+import type { Config } from './config.ts';
+
+export interface ClipConfig {
+  readonly hidden: number;
+  readonly intermediate: number;
+  readonly heads: number;
+  readonly layers: number;
+  readonly imageSize: number;
+  readonly patch: number;
+  readonly eps: number;
+  readonly activation: Op;
+}
+
+const ACTIVATIONS: ReadonlyMap<string, Op> = new Map([
+  ['quick_gelu', geluQuick],
+  ['gelu', gelu],
+  ['gelu_pytorch_tanh', geluTanh],
+]);
+
+export function clipConfig(c: Config): ClipConfig {
+  const act = c.string('hidden_act', 'quick_gelu');
+  const activation = ACTIVATIONS.get(act);
+  if (!activation) throw new UnsupportedError(`${c.where}: hidden_act: got ${act}, expected one of ${[...ACTIVATIONS.keys()].join(', ')}`);
+  return {
+    hidden: c.size('hidden_size', 768),
+    intermediate: c.size('intermediate_size', 3072),
+    heads: c.size('num_attention_heads', 12),
+    layers: c.size('num_hidden_layers', 12),
+    imageSize: c.size('image_size', 224),
+    patch: c.size('patch_size', 32),
+    eps: c.number('layer_norm_eps', 1e-5),
+    activation,
+  };
+}
+
+/** Builds the tower up to hidden state `depth` (0: what enters the first layer). `w` stands at the tensors named `embeddings`, `encoder`, ... */
+export function clip(g: Graph, w: Weights, c: ClipConfig, pixels: Tensor, depth: number): Tensor {
+  const { hidden, patch, imageSize } = c;
+  const rows = 1 + Math.floor(imageSize / patch) ** 2;
+  const norm = (x: Tensor, at: Weights) => g.add(layerNorm, [x, at.plain('weight', [hidden]), at.plain('bias', [hidden])], { eps: c.eps });
+
+  let x = g.section('embeddings', () => {
+    const e = w.at('embeddings');
+    const patches = g.add(patchRows, [pixels], { channels: 3, height: imageSize, width: imageSize, patch });
+    const bias = e.maybePlain('patch_embedding.bias', [hidden]);
+    const tokens = linear(g, patches, e.matrix('patch_embedding.weight', [hidden, 3 * patch * patch]), bias ? { bias } : {});
+    const withClass = g.add(concatRows, [e.plain('class_embedding', [1, hidden]), tokens], {});
+    return g.tap('vision_embeddings', g.add(add, [withClass, e.plain('position_embedding.weight', [rows, hidden])], {}));
+  });
+  x = g.tap('vision_hidden_0', norm(x, w.at('pre_layrnorm'))); // sic
+
+  for (let i = 0; i < depth; i++) {
+    x = g.section(`tower layer ${i}`, () => clipLayer(g, w.at('encoder.layers').at(i), c, x, rows, norm));
+    g.tap(`vision_hidden_${i + 1}`, x);
+  }
+  return x;
+}
+
+function clipLayer(g: Graph, w: Weights, c: ClipConfig, x: Tensor, rows: number, norm: (x: Tensor, at: Weights) => Tensor): Tensor {
+  const { hidden, heads } = c;
+  const dim = hidden / heads;
+  const a = w.at('self_attn');
+  const n = norm(x, w.at('layer_norm1'));
+  const project = (name: string) => linear(g, n, a.matrix(`${name}.weight`, [hidden, hidden]), { bias: a.plain(`${name}.bias`, [hidden]) });
+  const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map(project) as [Tensor, Tensor, Tensor];
+  const cache = kvCache(g, 'keys and values', 'kv-f32', heads, rows, dim);
+  g.addAll(kvWrite, [k, v, cache.k, cache.v], { heads, dim, at: 0 });
+  const attended = g.add(attention, [q, cache.k, cache.v], { heads, kvHeads: heads, dim, scale: dim ** -0.5, causal: false, past: 0, keys: rows });
+  const y = linear(g, attended, a.matrix('out_proj.weight', [hidden, hidden]), { bias: a.plain('out_proj.bias', [hidden]), residual: x });
+
+  const m = w.at('mlp');
+  const up = linear(g, norm(y, w.at('layer_norm2')), m.matrix('fc1.weight', [c.intermediate, hidden]), { bias: m.plain('fc1.bias', [c.intermediate]) });
+  const act = g.add(c.activation, [up], {});
+  return linear(g, act, m.matrix('fc2.weight', [hidden, c.intermediate]), { bias: m.plain('fc2.bias', [hidden]), residual: y });
+}
+

@@ -1,0 +1,72 @@
+// GGUF in canonical form: a language model with its projector file (mmproj), or one file that holds both.
+
+import { InputError } from '../errors.ts';
+import type { GgufFile } from '../formats/gguf.ts';
+import { type GgufVisionConfig, ggufTextConfig, ggufVisionConfig } from '../formats/ggufConfig.ts';
+import { clipHubNames, languageHubNames } from '../formats/ggufNames.ts';
+import { joined } from '../formats/joined.ts';
+import { renamed } from '../formats/renamed.ts';
+import { tokenizerFromGguf } from '../tokenizer/gguf.ts';
+import { Config, type Json } from './config.ts';
+import type { Checkpoint } from './model.ts';
+
+/** Opens a GGUF model; without `mmproj` the model file itself is looked through for a tower. */
+export function openGgufPair(model: GgufFile, mmproj?: GgufFile): Checkpoint {
+  const text = ggufTextConfig(model);
+  const names = languageHubNames(text.architecture);
+  if (!names) throw new InputError(`${model.name}: architecture ${text.architecture}: has no tensor names here`);
+  const tower = mmproj ?? (model.tensors.has('v.class_embd') || model.tensors.has('v.patch_embd.weight') ? model : undefined);
+  const language = renamed(model, names);
+  const config = new Config(model.name, { ...(text as unknown as Record<string, Json>), model_type: `llava_${text.architecture}` });
+  const base = {
+    name: model.name,
+    tokenizer: async () => (model.metadata.has('tokenizer.ggml.model') ? tokenizerFromGguf(model) : undefined),
+    ...(model.metadata.has('tokenizer.chat_template') ? { chatTemplate: model.meta.string('tokenizer.chat_template') } : {}),
+  };
+  if (!tower) return { ...base, config, files: language };
+
+  const vision = ggufVisionConfig(tower);
+  if (vision.projector_width !== null && vision.projector_width !== text.hidden_size) {
+    throw new InputError(
+      `${tower.name}: wrong mmproj: its image tokens are ${vision.projector_width} wide, ${model.name} takes ${text.hidden_size}: use the projector file that belongs to this model`,
+    );
+  }
+  return {
+    ...base,
+    config: config.with(projectorKeys(vision)),
+    files: joined([language, renamed(tower, clipHubNames(tower, vision.hidden_size))]),
+    vision: { config: visionConfig(tower.name, vision), preprocessor: preprocessor(tower.name, vision) },
+  };
+}
+
+const projectorKeys = (v: GgufVisionConfig): Record<string, Json> => ({
+  mm_vision_tower: 'inside',
+  mm_hidden_size: v.hidden_size,
+  mm_projector_type: v.projector_type === 'mlp' ? 'mlp2x_gelu' : v.projector_type,
+  // All stored layers are run: the converter left out what the selection does not need.
+  mm_vision_select_layer: v.select_layer,
+  mm_vision_select_feature: 'patch',
+  image_aspect_ratio: v.image_aspect_ratio ?? 'pad',
+  mm_patch_merge_type: v.mm_patch_merge_type ?? 'flat',
+  ...(v.image_grid_pinpoints ? { image_grid_pinpoints: v.image_grid_pinpoints } : {}),
+});
+
+const visionConfig = (name: string, v: GgufVisionConfig): Config =>
+  new Config(name, {
+    hidden_size: v.hidden_size,
+    intermediate_size: v.intermediate_size,
+    num_hidden_layers: v.num_hidden_layers,
+    num_attention_heads: v.num_attention_heads,
+    image_size: v.image_size,
+    patch_size: v.patch_size,
+    layer_norm_eps: v.layer_norm_eps,
+    hidden_act: v.hidden_act,
+  });
+
+const preprocessor = (name: string, v: GgufVisionConfig): Config =>
+  new Config(name, {
+    size: { shortest_edge: v.image_size },
+    crop_size: { height: v.image_size, width: v.image_size },
+    image_mean: v.image_mean,
+    image_std: v.image_std,
+  });

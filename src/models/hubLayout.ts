@@ -1,0 +1,114 @@
+// A hub directory in canonical form: HF-native names and nested configs become the original LLaVA's.
+
+import { InputError } from '../errors.ts';
+import { openCheckpoint } from '../formats/checkpoint.ts';
+import { joined } from '../formats/joined.ts';
+import { renamed } from '../formats/renamed.ts';
+import type { Folder } from '../formats/source.ts';
+import type { TensorFiles } from '../formats/tensors.ts';
+import { loadTokenizer } from '../tokenizer/load.ts';
+import { Config, isObject, type Json } from './config.ts';
+import type { Checkpoint } from './model.ts';
+
+export const TOWER = 'model.vision_tower.vision_tower.vision_model';
+
+/** Prefixes of HF-native exports (before and after transformers 5) and what they are in the original layout; the longest match counts. */
+const PREFIXES: readonly (readonly [string, string])[] = [
+  ['language_model.model.', 'model.'],
+  ['language_model.lm_head.', 'lm_head.'],
+  ['model.language_model.', 'model.'],
+  ['multi_modal_projector.linear_1.', 'model.mm_projector.0.'],
+  ['multi_modal_projector.linear_2.', 'model.mm_projector.2.'],
+  ['model.multi_modal_projector.linear_1.', 'model.mm_projector.0.'],
+  ['model.multi_modal_projector.linear_2.', 'model.mm_projector.2.'],
+  ['vision_tower.vision_model.', `${TOWER}.`],
+  ['model.vision_tower.vision_model.', `${TOWER}.`],
+  ['image_newline', 'model.image_newline'],
+];
+
+/** Canonical name of a tensor of an HF-native checkpoint. */
+export function canonicalName(name: string): string {
+  for (const [from, to] of PREFIXES) if (name.startsWith(from)) return to + name.slice(from.length);
+  return name;
+}
+
+/** Opens a directory as it is on the hub. `tower`: the tower's own repository, for checkpoints without one inside. */
+export async function openHubFolder(folder: Folder, tower?: Folder): Promise<Checkpoint> {
+  const raw = Config.parse(`${folder.name}/config.json`, await readText(folder, 'config.json'));
+  const own = await openCheckpoint(folder);
+  const native = raw.object('vision_config') !== undefined;
+  const config = native ? canonicalConfig(raw) : raw;
+  const files = native ? renamed(own, canonicalName) : own;
+  const base = { name: folder.name, config, tokenizer: () => loadTokenizer(folder), ...(await chatTemplate(folder)) };
+
+  if (native) {
+    const preprocessor = Config.parse(`${folder.name}/preprocessor_config.json`, (await maybeText(folder, 'preprocessor_config.json')) ?? '{}');
+    return { ...base, files, vision: { config: raw.object('vision_config')!, preprocessor } };
+  }
+  if (!config.has('mm_vision_tower')) return { ...base, files };
+
+  const towerName = config.string('mm_vision_tower');
+  const at = tower ?? (await folder.folder('vision_tower')) ?? (await folder.folder(`../${towerName.split('/').at(-1)}`));
+  if (!at) {
+    throw new InputError(`${folder.name}: its vision tower ${towerName} lies in another repository: give its directory as \`tower\` (or put it at ${folder.name}/vision_tower)`);
+  }
+  const towerRaw = Config.parse(`${at.name}/config.json`, await readText(at, 'config.json'));
+  const preprocessor = Config.parse(`${at.name}/preprocessor_config.json`, (await maybeText(at, 'preprocessor_config.json')) ?? '{}');
+  const vision = { config: towerRaw.object('vision_config') ?? towerRaw, preprocessor };
+  const inside = [...files.tensors.keys()].some((n) => n.startsWith(`${TOWER}.`));
+  if (inside) return { ...base, files, vision };
+  const towerFiles: TensorFiles = renamed(await openCheckpoint(at), (n) => (n.startsWith('vision_model.') ? `${TOWER}.${n.slice('vision_model.'.length)}` : n));
+  return { ...base, files: joined([files, towerFiles]), vision };
+}
+
+/** The original LLaVA's keys from a nested HF config. Absent keys keep the defaults of the text model's class. */
+function canonicalConfig(raw: Config): Config {
+  const text = raw.object('text_config')?.values ?? {};
+  const rope = isObject(text.rope_parameters) ? { rope_theta: text.rope_parameters.rope_theta ?? 10000, rope_scaling: text.rope_parameters } : {};
+  const layer: Json = raw.values.vision_feature_layer ?? -2;
+  return new Config(raw.where, {
+    ...text,
+    ...rope,
+    model_type: `llava_${typeof text.model_type === 'string' ? text.model_type : 'llama'}`,
+    tie_word_embeddings: raw.values.tie_word_embeddings ?? text.tie_word_embeddings ?? false,
+    mm_vision_tower: 'inside',
+    mm_projector_type: 'mlp2x_gelu',
+    mm_vision_select_layer: layer,
+    mm_vision_select_feature: raw.string('vision_feature_select_strategy', 'default') === 'full' ? 'cls_patch' : 'patch',
+    image_aspect_ratio: raw.string('model_type', 'llava') === 'llava_next' ? 'anyres' : 'square',
+    image_token_index: raw.values.image_token_index ?? raw.values.image_token_id ?? null,
+  });
+}
+
+async function readText(folder: Folder, file: string): Promise<string> {
+  const source = await folder.open(file);
+  try {
+    const bytes = new Uint8Array(source.size);
+    await source.readInto(bytes, 0);
+    return new TextDecoder().decode(bytes);
+  } finally {
+    await source.close();
+  }
+}
+
+async function maybeText(folder: Folder, file: string): Promise<string | undefined> {
+  return (await folder.list()).includes(file) ? readText(folder, file) : undefined;
+}
+
+/** The chat template, from the first file that has one. */
+async function chatTemplate(folder: Folder): Promise<{ chatTemplate?: string }> {
+  const plain = await maybeText(folder, 'chat_template.jinja');
+  if (plain !== undefined) return { chatTemplate: plain };
+  for (const file of ['chat_template.json', 'tokenizer_config.json']) {
+    const text = await maybeText(folder, file);
+    if (text === undefined) continue;
+    const value = Config.parse(`${folder.name}/${file}`, text).values.chat_template;
+    if (typeof value === 'string') return { chatTemplate: value };
+    if (Array.isArray(value)) {
+      const named = value.filter(isObject);
+      const template = (named.find((t) => t.name === 'default') ?? named[0])?.template;
+      if (typeof template === 'string') return { chatTemplate: template };
+    }
+  }
+  return {};
+}

@@ -1,0 +1,76 @@
+// Reads weights by range and packs them inside WASM: file -> staging piece -> packed layout. Never a whole file at once.
+
+import { dequantize } from '../formats/dequantize.ts';
+import { BLOCKS, type TensorFiles, type TensorInfo } from '../formats/tensors.ts';
+import { Graph } from '../graph/graph.ts';
+import { pack } from '../graph/ops/pack.ts';
+import { plan } from '../graph/plan.ts';
+import { PACK_ROWS, type Tensor } from '../graph/tensor.ts';
+import { LAYOUT, type WeightUse } from '../graph/weights.ts';
+import type { Engine } from './engine.ts';
+
+/** Bytes of a staging piece: small enough to stay in cache between reading and packing. */
+const PIECE = 2 ** 20;
+
+export interface LoadOptions {
+  /** Called with stored bytes read so far and in all. */
+  readonly onProgress?: (loaded: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Places and fills the weights. Each must be new to the engine. */
+export async function loadWeights(engine: Engine, uses: readonly WeightUse[], options: LoadOptions = {}): Promise<void> {
+  const total = uses.reduce((n, u) => n + u.parts.reduce((m, p) => m + p.info.bytes, 0), 0);
+  let loaded = 0;
+  const step = (bytes: number) => {
+    loaded += bytes;
+    options.onProgress?.(loaded, total);
+    options.signal?.throwIfAborted();
+  };
+  for (const use of uses) {
+    let row = 0;
+    for (const { files, info } of use.parts) {
+      if (use.form === 'plain') await loadPlain(engine, use.tensor, files, info, step);
+      else row = await loadPacked(engine, use.tensor, files, info, row, step);
+    }
+  }
+}
+
+async function loadPlain(engine: Engine, to: Tensor, files: TensorFiles, info: TensorInfo, step: (bytes: number) => void): Promise<void> {
+  const bytes = new Uint8Array(info.bytes);
+  await files.readInto(info, bytes);
+  const values = info.shape.reduce((a, b) => a * b, 1);
+  engine.writeFixed(to, dequantize(info.type, bytes, values));
+  step(info.bytes);
+}
+
+/** Packs one part from row `first` of the packed matrix on; returns the row after it. */
+async function loadPacked(engine: Engine, to: Tensor, files: TensorFiles, info: TensorInfo, first: number, step: (bytes: number) => void): Promise<number> {
+  const rows = info.shape[0] ?? 1;
+  const cols = info.shape.slice(1).reduce((a, b) => a * b, 1);
+  const block = BLOCKS[info.type];
+  const rowBytes = (cols / block.values) * block.bytes;
+  const native = LAYOUT[info.type] !== undefined;
+  const stagedBytes = native ? rowBytes : cols * 4;
+  const piece = Math.max(PACK_ROWS, Math.floor(PIECE / rowBytes / PACK_ROWS) * PACK_ROWS);
+  for (let r = 0; r < rows; r += piece) {
+    const count = Math.min(piece, rows - r);
+    const g = new Graph('pack');
+    const staging = g.input('stored', 'u8', [count, stagedBytes]);
+    g.addAll(pack, [staging, to], { from: native ? info.type : 'f32', firstRow: first + r, rows: count, cols });
+    const program = engine.install(plan(g));
+    const at = engine.locate(program, staging);
+    const target = engine.bytes.subarray(at, at + count * stagedBytes);
+    if (native) await files.readInto(info, target, r * rowBytes);
+    else {
+      const stored = new Uint8Array(count * rowBytes);
+      await files.readInto(info, stored, r * rowBytes);
+      const values = dequantize(info.type, stored, count * cols);
+      target.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    }
+    await engine.run(program);
+    engine.uninstall(program);
+    step(count * rowBytes);
+  }
+  return first + rows;
+}

@@ -1,0 +1,91 @@
+// Programs by name: built, loaded and installed at first use, kept for the next.
+
+import type { Graph } from '../graph/graph.ts';
+import { plan } from '../graph/plan.ts';
+import type { SizeOf } from '../graph/op.ts';
+import type { Weights, WeightUse } from '../graph/weights.ts';
+import { PumiceError } from '../errors.ts';
+import type { Engine, Program } from './engine.ts';
+import { type LoadOptions, loadWeights } from './load.ts';
+import type { RunResult } from './runner.ts';
+
+/** What a run cost. */
+export interface Spent {
+  ms: number;
+  macs: number;
+  bytes: number;
+}
+
+/** Sees every run: the profiler. */
+export type RunObserver = (name: string, program: Program, result: RunResult, ms: number) => void;
+
+export class Programs {
+  readonly engine: Engine;
+  readonly #weights: readonly Weights[];
+  readonly #known: Map<string, Program> = new Map();
+  readonly #loaded: Set<WeightUse> = new Set();
+  /** When set, runs take the time of each record. */
+  observer: RunObserver | undefined;
+
+  constructor(engine: Engine, weights: readonly Weights[]) {
+    this.engine = engine;
+    this.#weights = weights;
+  }
+
+  /** The program `key`; `build` makes its graph when it is new. `keep` names intermediates to keep readable. */
+  async get(key: string, build: () => Graph, keep: readonly string[] = [], load: LoadOptions = {}): Promise<Program> {
+    const name = keep.length ? `${key} keeping ${keep.join()}` : key;
+    let program = this.#known.get(name);
+    if (!program) {
+      const p = plan(build(), keep);
+      await this.load(load);
+      program = this.engine.install(p);
+      this.#known.set(name, program);
+    }
+    return program;
+  }
+
+  /** Loads what graphs have taken and is not yet in memory. */
+  async load(options: LoadOptions = {}): Promise<void> {
+    const missing = this.#weights.flatMap((w) => [...w.uses]).filter((u) => !this.#loaded.has(u));
+    if (!missing.length) return;
+    await loadWeights(this.engine, missing, options);
+    for (const u of missing) this.#loaded.add(u);
+  }
+
+  /** Runs a program and adds what it cost to `spent`. Throws the signal's reason when it stopped the run. */
+  async run(program: Program, spent?: Spent, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const stop = () => this.engine.runner.stop();
+    signal?.addEventListener('abort', stop, { once: true });
+    const start = performance.now();
+    try {
+      const result = await this.engine.run(program, this.observer !== undefined);
+      const ms = performance.now() - start;
+      this.observer?.(program.plan.graph.name, program, result, ms);
+      signal?.throwIfAborted();
+      if (result.ran < program.count) throw new PumiceError('stopped', `${program.plan.graph.name}: was stopped after ${result.ran} of ${program.count} operations`);
+      if (spent) {
+        spent.ms += ms;
+        const cost = this.cost(program);
+        spent.macs += cost.macs;
+        spent.bytes += cost.bytes;
+      }
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Multiply-adds and bytes of a program with its cells as they stand. */
+  cost(program: Program): { macs: number; bytes: number } {
+    const size: SizeOf = (d) => (typeof d === 'number' ? d : this.engine.getCell(d));
+    let macs = 0;
+    let bytes = 0;
+    for (const n of program.plan.nodes) {
+      const c = n.cost(size);
+      macs += c.macs;
+      bytes += c.bytes;
+    }
+    return { macs, bytes };
+  }
+}
