@@ -12,7 +12,7 @@ import { firstRow } from '../../split.ts';
 export function rmsNorm(op: usize, thread: i32, threads: i32): void {
   const rows = load<i32>(load<usize>(op, ROWS));
   const cols = load<i32>(op, COLS);
-  const bytes = <usize>cols << 2;
+  const bytes = (<usize>cols) << 2;
   const weight = load<usize>(op, IN1);
   const eps = load<f32>(op, P0);
   const blocks = bytes & ~63;
@@ -23,10 +23,16 @@ export function rmsNorm(op: usize, thread: i32, threads: i32): void {
     const x = load<usize>(op, IN0) + <usize>r * bytes;
     const y = load<usize>(op, OUT) + <usize>r * bytes;
 
-    let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+    let s0 = f32x4.splat(0),
+      s1 = s0,
+      s2 = s0,
+      s3 = s0;
     let i: usize = 0;
     for (; i < blocks; i += 64) {
-      const a = v128.load(x + i), b = v128.load(x + i, 16), c = v128.load(x + i, 32), d = v128.load(x + i, 48);
+      const a = v128.load(x + i),
+        b = v128.load(x + i, 16),
+        c = v128.load(x + i, 32),
+        d = v128.load(x + i, 48);
       s0 = f32x4.add(s0, f32x4.mul(a, a));
       s1 = f32x4.add(s1, f32x4.mul(b, b));
       s2 = f32x4.add(s2, f32x4.mul(c, c));

@@ -6,6 +6,9 @@ import type { Op } from '../op.ts';
 import { colsOf, maxSize, rowsOf, show, type Tensor } from '../tensor.ts';
 import { elements, needF32, needSameCols, needSameRows, writeRows } from './rows.ts';
 
+/** Scratch of a thread for the constants of `exp` and of the op (assembly/exp.ts, assembly/families/activation.ts). */
+export const CONSTANT_BYTES = 512;
+
 /** `f(x)`. `macs`: the arithmetic of one value, as multiply-adds. */
 export function unary(name: string, opcode: number, macs: number): Op {
   return {
@@ -17,6 +20,7 @@ export function unary(name: string, opcode: number, macs: number): Op {
       return [{ dtype: 'f32', shape: x!.shape }];
     },
     cost: ([x], _, size) => ({ macs: macs * elements(x!, size), bytes: 8 * elements(x!, size) }),
+    scratch: () => CONSTANT_BYTES,
     encode(r, [x]) {
       writeRows(r, x!);
       r.int(P0, x!.stride);
@@ -37,6 +41,7 @@ export function gated(name: string, opcode: number, macs: number): Op {
       return [{ dtype: 'f32', shape: gate!.shape }];
     },
     cost: ([gate], _, size) => ({ macs: (macs + 1) * elements(gate!, size), bytes: 12 * elements(gate!, size) }),
+    scratch: () => CONSTANT_BYTES,
     encode(r, [gate, up]) {
       writeRows(r, gate!);
       r.int(P0, gate!.stride);

@@ -9,6 +9,7 @@ import { colsOf, maxSize, rowsOf, show } from '../tensor.ts';
 export const rmsNorm: Op<{ eps: number }> = {
   name: 'rmsNorm',
   opcode: OP_RMS_NORM,
+  inPlace: 0,
 
   outputs([x, weight]) {
     contiguous('rmsNorm', x!);

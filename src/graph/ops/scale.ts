@@ -1,5 +1,6 @@
 import { OP_SCALE } from '../../../assembly/opcodes.ts';
 import { P0, P1 } from '../../../assembly/program.ts';
+import { CONSTANT_BYTES } from '../families/elementwise.ts';
 import { elements, needF32, writeRows } from '../families/rows.ts';
 import type { Op } from '../op.ts';
 
@@ -15,6 +16,8 @@ export const scale: Op<{ factor: number }> = {
   },
 
   cost: ([x], _, size) => ({ macs: elements(x!, size), bytes: 8 * elements(x!, size) }),
+
+  scratch: () => CONSTANT_BYTES,
 
   encode(r, [x], { factor }) {
     writeRows(r, x!);

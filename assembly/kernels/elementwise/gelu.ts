@@ -1,0 +1,10 @@
+// gelu: out = in0 / 2 * (1 + erf(in0 / sqrt(2)))
+//
+//   in0, out  f32 [rows, cols]   parameters: families/unary.ts
+
+import type { Gelu } from '../../families/activation.ts';
+import { unary } from '../../families/unary.ts';
+
+export function gelu(op: usize, thread: i32, threads: i32): void {
+  unary<Gelu>(op, thread, threads);
+}
