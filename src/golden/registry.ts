@@ -2,7 +2,11 @@
 
 import { cases as formats } from './formats.ts';
 import type { CaseRunner } from './runner.ts';
+import { cases as sampling } from './sampling.ts';
+import { cases as tokenizers } from './tokenizers.ts';
 
 export const runners: readonly CaseRunner[] = [
   ...formats, //
+  ...sampling,
+  ...tokenizers,
 ];

@@ -1,0 +1,82 @@
+// The two families as tokenizers: a vocabulary and its added tokens in, a Tokenizer out. Every file format ends here, tokenizer.json excepted.
+
+import type { AddedToken } from './addedTokens.ts';
+import { assemble } from './assemble.ts';
+import { type BpeModel, bpeEncoder, splitIsolated } from './bpe.ts';
+import { toAlphabet } from './byteAlphabet.ts';
+import { markSpaces, sentencepieceEncoder } from './sentencepiece.ts';
+import type { SentencepieceModel } from './sentencepieceModel.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import { CONTROL, SPACE_MARK, type TokenList, tokenTable, UNKNOWN } from './tokenTable.ts';
+
+/** What both families are told besides the vocabulary. */
+export interface Common {
+  readonly added: readonly AddedToken[];
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  readonly addBos: boolean;
+  readonly moreEnds?: readonly number[];
+}
+
+/**
+ * Where the dummy prefix goes. `segment`: before each text between added tokens (LlamaTokenizer with legacy=true, llama.cpp);
+ * `start`: only where the text itself begins (legacy=false); `never`.
+ */
+export type Prefix = 'segment' | 'start' | 'never';
+
+/** A sentencepiece BPE tokenizer; `pieces` are the model's and the added ones. */
+export function sentencepieceTokenizer(
+  model: SentencepieceModel,
+  pieces: TokenList,
+  common: Common,
+  prefix: Prefix,
+  userDefined: boolean,
+): Tokenizer {
+  const encoder = sentencepieceEncoder(model, userDefined);
+  const kinds = Uint8Array.from(pieces.kinds);
+  const plain = new Set(common.added.map((token) => token.id).filter((id) => id >= model.pieces.texts.length));
+  const mark = (text: string, atStart: boolean): string => {
+    const marked = markSpaces(text, model.removeExtraWhitespaces);
+    return marked !== '' && (prefix === 'segment' || (prefix === 'start' && atStart)) ? SPACE_MARK + marked : marked;
+  };
+  return assemble({
+    ...common,
+    table: tokenTable(pieces.texts, kinds, 'sentencepiece', plain),
+    normalize: (text) => text,
+    encodeText: (text, atStart, out) => encoder.encode(mark(text, atStart), out),
+    beforeFirst(token, out) {
+      // sic: with legacy=false the prefix stands alone before an added token at the very start, unless that is a control token.
+      if (prefix === 'start' && kinds[token] !== CONTROL && kinds[token] !== UNKNOWN) encoder.encode(SPACE_MARK, out);
+    },
+    idOf: (text) => encoder.idOf(markSpaces(text, false)),
+    dropLeadingSpace: prefix !== 'never',
+    unknownSurface: model.unknownSurface,
+  });
+}
+
+/** A byte-level BPE tokenizer; `pieces` are spelled in GPT-2's alphabet, added tokens in plain text. */
+export function byteLevelTokenizer(model: BpeModel, pieces: TokenList, common: Common, expression: RegExp, nfc: boolean): Tokenizer {
+  const encodeWord = bpeEncoder(model);
+  return assemble({
+    ...common,
+    table: tokenTable(pieces.texts, Uint8Array.from(pieces.kinds), 'alphabet', new Set(common.added.map((token) => token.id))),
+    normalize: (text) => (nfc ? text.normalize('NFC') : text),
+    encodeText(text, _, out) {
+      for (const word of splitIsolated(text, expression)) encodeWord(toAlphabet(word), out);
+    },
+    idOf: (text) => model.ids.get(toAlphabet(text)),
+    dropLeadingSpace: false,
+    unknownSurface: '',
+  });
+}
+
+/** Ranks of merges given as `left right` lines. */
+export function mergeRanks(lines: Iterable<string>): Map<string, number> {
+  const ranks = new Map<string, number>();
+  let rank = 0;
+  for (const line of lines) {
+    if (!ranks.has(line)) ranks.set(line, rank);
+    rank++;
+  }
+  return ranks;
+}

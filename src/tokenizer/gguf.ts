@@ -1,0 +1,109 @@
+// The tokenizer of a GGUF file: keys `tokenizer.ggml.*`.
+
+import { FormatError, UnsupportedError } from '../errors.ts';
+import type { GgufMetadata } from '../formats/ggufMetadata.ts';
+import { plainAdded } from './addedTokens.ts';
+import { END_TEXTS } from './assemble.ts';
+import { namedExpression } from './expressions.ts';
+import { byteLevelTokenizer, type Common, mergeRanks, sentencepieceTokenizer } from './families.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import { BYTE, CONTROL, NORMAL, UNKNOWN, USER_DEFINED } from './tokenTable.ts';
+
+/** The getters of GGUF metadata that a tokenizer needs. */
+export type TokenizerMetadata = Pick<GgufMetadata, 'has' | 'u32' | 'bool' | 'string' | 'strings' | 'numbers'>;
+
+/** Options of {@link tokenizerFromGguf}. */
+export interface GgufTokenizerOptions {
+  /** Sentencepiece: whether text after an added token gets a dummy prefix, as llama.cpp does. Default true; released LLaVA-1.5 repositories say false. */
+  readonly legacy?: boolean;
+}
+
+const K = 'tokenizer.ggml.';
+
+/** Builds the tokenizer that a GGUF file describes; texts give the ids that llama.cpp gives. */
+export function tokenizerFromGguf(meta: TokenizerMetadata, options: GgufTokenizerOptions = {}): Tokenizer {
+  const kind = meta.string(`${K}model`);
+  if (kind !== 'llama' && kind !== 'gpt2') {
+    throw new UnsupportedError(`${K}model: unknown tokenizer: got ${JSON.stringify(kind)}, "llama" and "gpt2" are supported`);
+  }
+  const texts = [...meta.strings(`${K}tokens`)];
+  const types = meta.has(`${K}token_type`) ? meta.numbers(`${K}token_type`) : null;
+  if (types !== null && types.length !== texts.length) {
+    throw new FormatError('structure', `${K}token_type: one per token is needed: got ${types.length} for ${texts.length} tokens`);
+  }
+  const kinds = types === null ? new Array<number>(texts.length).fill(NORMAL) : [...types];
+  const added = [];
+  for (let id = 0; id < texts.length; id++) {
+    const text = texts[id]!;
+    // As llama.cpp does: some vocabularies have the text that ends an answer as an ordinary token.
+    if (kinds[id] === NORMAL && END_TEXTS.has(text)) kinds[id] = CONTROL;
+    const type = kinds[id]!;
+    if (type === CONTROL || type === UNKNOWN || type === USER_DEFINED) added.push(plainAdded(id, text, type !== USER_DEFINED));
+  }
+
+  const llama = kind === 'llama';
+  const special = (name: string, fallback: number | null): number | null => {
+    const key = `${K}${name}_token_id`;
+    const id = meta.has(key) ? meta.u32(key) : fallback;
+    return id !== null && id < texts.length ? id : null;
+  };
+  const eot = special('eot', null);
+  const common: Common = {
+    added,
+    bosId: special('bos', llama ? 1 : 11),
+    eosId: special('eos', llama ? 2 : 11),
+    // Old Llama 3 files do not carry the key.
+    addBos: meta.bool(`${K}add_bos_token`, llama || meta.string(`${K}pre`, '').startsWith('llama')),
+    moreEnds: eot === null ? [] : [eot],
+  };
+  const pieces = { texts, kinds };
+  if (!llama) return byteLevel(meta, pieces, common);
+
+  const scores = meta.numbers(`${K}scores`);
+  if (scores.length !== texts.length) {
+    throw new FormatError('structure', `${K}scores: one per token is needed: got ${scores.length} for ${texts.length} tokens`);
+  }
+  const model = {
+    pieces,
+    scores,
+    byteFallback: kinds.includes(BYTE),
+    unkId: special('unknown', 0) ?? 0,
+    bosId: common.bosId ?? -1,
+    eosId: common.eosId ?? -1,
+    unknownSurface: ' \u2047 ',
+    addDummyPrefix: meta.bool(`${K}add_space_prefix`, true),
+    removeExtraWhitespaces: false,
+  };
+  const prefix = model.addDummyPrefix ? (options.legacy === false ? 'start' : 'segment') : 'never';
+  return sentencepieceTokenizer(model, pieces, common, prefix, false);
+}
+
+function byteLevel(meta: TokenizerMetadata, pieces: { texts: string[]; kinds: number[] }, common: Common): Tokenizer {
+  const ids = new Map<string, number>();
+  for (let id = 0; id < pieces.texts.length; id++) {
+    const kind = pieces.kinds[id];
+    if (kind !== CONTROL && kind !== UNKNOWN && kind !== USER_DEFINED) ids.set(pieces.texts[id]!, id);
+  }
+  const named = meta.string(`${K}pre`, 'default');
+  const name = named === 'default' || named === '' ? oldFileExpression(meta) : named;
+  const expression = namedExpression(name, `${K}pre`);
+  const merges = mergeRanks(meta.strings(`${K}merges`));
+  const ignoreMerges = name.startsWith('llama');
+  return byteLevelTokenizer(
+    { ids, merges, ignoreMerges, byteFallback: false, unkId: null, fuseUnk: false },
+    pieces,
+    common,
+    expression,
+    false,
+  );
+}
+
+/** Old files do not name their pre-tokenizer; the architecture tells. */
+function oldFileExpression(meta: TokenizerMetadata): string {
+  const architecture = meta.string('general.architecture', '');
+  if (/^(qwen|qwen2.*|stablelm)$/.test(architecture)) return 'qwen2';
+  if (architecture === 'phi2' || architecture === 'gpt2') return 'gpt-2';
+  throw new UnsupportedError(
+    `${K}pre: the file does not name its pre-tokenizer: got ${JSON.stringify(meta.string(`${K}pre`, ''))} for architecture ${JSON.stringify(architecture)}, convert the model with a newer converter`,
+  );
+}
