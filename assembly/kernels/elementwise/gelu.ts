@@ -2,7 +2,7 @@
 //
 //   in0, out  f32 [rows, cols]   parameters: families/unary.ts
 
-import type { Gelu } from '../../families/activation.ts';
+import { Gelu } from '../../families/activation.ts';
 import { unary } from '../../families/unary.ts';
 
 export function gelu(op: usize, thread: i32, threads: i32): void {

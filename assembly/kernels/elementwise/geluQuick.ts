@@ -2,7 +2,7 @@
 //
 //   in0, out  f32 [rows, cols]   parameters: families/unary.ts
 
-import type { GeluQuick } from '../../families/activation.ts';
+import { GeluQuick } from '../../families/activation.ts';
 import { unary } from '../../families/unary.ts';
 
 export function geluQuick(op: usize, thread: i32, threads: i32): void {

@@ -2,7 +2,7 @@
 //
 //   in0, out  f32 [rows, cols]   parameters: families/unary.ts
 
-import type { Silu } from '../../families/activation.ts';
+import { Silu } from '../../families/activation.ts';
 import { unary } from '../../families/unary.ts';
 
 export function silu(op: usize, thread: i32, threads: i32): void {
