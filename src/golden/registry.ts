@@ -1,6 +1,7 @@
 // All runners of the golden harness: one line per file.
 
 import { cases as formats } from './formats.ts';
+import { cases as preprocess } from './preprocess.ts';
 import type { CaseRunner } from './runner.ts';
 import { cases as sampling } from './sampling.ts';
 import { cases as tokenizers } from './tokenizers.ts';
@@ -9,4 +10,5 @@ export const runners: readonly CaseRunner[] = [
   ...formats, //
   ...sampling,
   ...tokenizers,
+  ...preprocess,
 ];
