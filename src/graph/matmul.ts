@@ -69,8 +69,8 @@ export function matmulOp(name: string, opcode: number, activation: DType, weight
       if (residual) r.address(P3, residual);
     },
 
-    // Sums of one group of 8 outputs for all rows.
-    scratch: ([x]) => 32 * maxOf(rowsOf(x!.shape)),
+    // The kernel's constants, then the sums of one group of 8 outputs for all rows.
+    scratch: ([x]) => 96 + 32 * maxOf(rowsOf(x!.shape)),
   };
 }
 

@@ -20,6 +20,9 @@ export const quantizeRows: Op = {
     return { macs: rows * cols, bytes: rows * (4 * cols + q8RowBytes(cols)) };
   },
 
+  // The last block of a row when it is not full.
+  scratch: () => 128,
+
   encode(r, [x]) {
     r.dim(ROWS, rowsOf(x!.shape));
     r.int(COLS, colsOf(x!.shape));

@@ -1,0 +1,45 @@
+// pack: rows as they stand in a file -> the packed layout of a weight (see the matmul kernels)
+//
+//   in0       u8            stored rows, P3 bytes each; rows: cell, a multiple of 8 except for the last piece
+//   in1       packed-*      destination, filled from row P2 (cell, a multiple of 8) on
+//   P0, P1                  storage type and packed layout (storage.ts)
+//
+// Rows that are missing in the last group of 8 become zeros. Groups are split over threads.
+
+import { packF16, packF32, packQ4, packQ8 } from '../../families/pack.ts';
+import { COLS, IN0, IN1, P0, P1, P2, P3, ROWS } from '../../program.ts';
+import { firstRow } from '../../split.ts';
+import { PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q8 } from '../../storage.ts';
+
+export function pack(op: usize, thread: i32, threads: i32): void {
+  const rows = load<i32>(load<usize>(op, ROWS));
+  const cols = <usize>load<i32>(op, COLS);
+  const from = load<i32>(op, P0);
+  const bytes = load<usize>(op, P3);
+  const groups = (rows + 7) >> 3;
+  const firstGroup = <usize>load<i32>(load<usize>(op, P2)) >> 3;
+
+  const end = firstRow(groups, thread + 1, threads);
+  for (let g = firstRow(groups, thread, threads); g < end; g++) {
+    const x = load<usize>(op, IN0) + <usize>g * 8 * bytes;
+    const w = load<usize>(op, IN1);
+    const at = firstGroup + <usize>g;
+    const count = min(8, rows - g * 8);
+    switch (load<i32>(op, P1)) {
+      case PACKED_F32:
+        packF32(x, bytes, count, from, w + at * cols * 32, cols);
+        break;
+      case PACKED_F16:
+        packF16(x, bytes, count, from, w + at * cols * 16, cols);
+        break;
+      case PACKED_Q8:
+        packQ8(x, bytes, count, from, w + at * (cols >> 5) * 272, cols >> 5);
+        break;
+      case PACKED_Q4:
+        packQ4(x, bytes, count, from, w + at * (cols >> 5) * 144, cols >> 5);
+        break;
+      default:
+        break;
+    }
+  }
+}
