@@ -147,14 +147,16 @@ export function ggufTextConfig(file: GgufFile): GgufTextConfig {
   };
 }
 
+/** Whether the file holds a vision tower: a projector file, or a model with everything in one file. */
+export const hasTower = (file: GgufFile): boolean => file.tensors.has('v.class_embd') || file.tensors.has('v.patch_embd.weight');
+
 /**
- * Config of a projector file (mmproj) with a CLIP tower.
- * @throws FormatError `missing_key`, `bad_type`, `structure`; UnsupportedError for files without a vision tower and for language models
+ * Config of the CLIP tower and projector in a file.
+ * @throws FormatError `missing_key`, `bad_type`, `structure`; UnsupportedError for files without a vision tower
  */
 export function ggufVisionConfig(file: GgufFile): GgufVisionConfig {
   const { meta, name } = file;
-  if (ggufArchitecture(file) !== 'clip')
-    throw new UnsupportedError(`${name}: this is a language model: a projector file (mmproj) is expected here`);
+  if (!hasTower(file)) throw new UnsupportedError(`${name}: has no vision tower: a projector file (mmproj), or a model that holds its tower, is expected here`);
   if (!meta.bool('clip.has_vision_encoder', true)) throw new UnsupportedError(`${name}: the projector file has no vision tower`);
   const vision = (rest: string): string => `clip.vision.${rest}`;
   const optional = (key: string): string | null => (meta.has(key) ? meta.string(key) : null);

@@ -2,7 +2,7 @@
 
 import { InputError } from '../errors.ts';
 import type { GgufFile } from '../formats/gguf.ts';
-import { type GgufVisionConfig, ggufTextConfig, ggufVisionConfig } from '../formats/ggufConfig.ts';
+import { type GgufVisionConfig, ggufTextConfig, ggufVisionConfig, hasTower } from '../formats/ggufConfig.ts';
 import { clipHubNames, languageHubNames } from '../formats/ggufNames.ts';
 import { joined } from '../formats/joined.ts';
 import { renamed } from '../formats/renamed.ts';
@@ -15,12 +15,12 @@ export function openGgufPair(model: GgufFile, mmproj?: GgufFile): Checkpoint {
   const text = ggufTextConfig(model);
   const names = languageHubNames(text.architecture);
   if (!names) throw new InputError(`${model.name}: architecture ${text.architecture}: has no tensor names here`);
-  const tower = mmproj ?? (model.tensors.has('v.class_embd') || model.tensors.has('v.patch_embd.weight') ? model : undefined);
+  const tower = mmproj ?? (hasTower(model) ? model : undefined);
   const language = renamed(model, names);
   const config = new Config(model.name, { ...(text as unknown as Record<string, Json>), model_type: `llava_${text.architecture}` });
   const base = {
     name: model.name,
-    tokenizer: async () => (model.metadata.has('tokenizer.ggml.model') ? tokenizerFromGguf(model) : undefined),
+    tokenizer: async () => (model.metadata.has('tokenizer.ggml.model') ? tokenizerFromGguf(model.meta) : undefined),
     ...(model.metadata.has('tokenizer.chat_template') ? { chatTemplate: model.meta.string('tokenizer.chat_template') } : {}),
   };
   if (!tower) return { ...base, config, files: language };

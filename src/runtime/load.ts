@@ -39,8 +39,7 @@ export async function loadWeights(engine: Engine, uses: readonly WeightUse[], op
 async function loadPlain(engine: Engine, to: Tensor, files: TensorFiles, info: TensorInfo, step: (bytes: number) => void): Promise<void> {
   const bytes = new Uint8Array(info.bytes);
   await files.readInto(info, bytes);
-  const values = info.shape.reduce((a, b) => a * b, 1);
-  engine.writeFixed(to, dequantize(info.type, bytes, values));
+  engine.writeFixed(to, dequantize(info.type, bytes));
   step(info.bytes);
 }
 
@@ -65,7 +64,7 @@ async function loadPacked(engine: Engine, to: Tensor, files: TensorFiles, info: 
     else {
       const stored = new Uint8Array(count * rowBytes);
       await files.readInto(info, stored, r * rowBytes);
-      const values = dequantize(info.type, stored, count * cols);
+      const values = dequantize(info.type, stored);
       target.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
     await engine.run(program);

@@ -1,9 +1,11 @@
 // Node: kernels from files beside this one, threads by worker_threads.
 
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { InputError } from '../errors.ts';
+import { fileSource, folderAndFile, localFolder } from './nodeFiles.ts';
 import type { Platform } from './platform.ts';
 
 export const nodePlatform: Platform = {
@@ -30,4 +32,10 @@ export const nodePlatform: Platform = {
   },
 
   threads: () => availableParallelism(),
+
+  async open(path) {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return { kind: 'folder', folder: localFolder(path) };
+    // The source first: its errors name the path.
+    return { kind: 'file', source: fileSource(path), ...folderAndFile(path) };
+  },
 };

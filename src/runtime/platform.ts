@@ -1,5 +1,7 @@
 // All that differs between runtimes. One small file per platform implements this; nothing else may look at the runtime.
 
+import type { ByteSource, Folder } from '../formats/source.ts';
+
 /** `simd`: plain WASM SIMD. `relaxed`: with relaxed SIMD's integer dot. `debug`: plain, with names and assertions. */
 export type Build = 'simd' | 'relaxed' | 'debug';
 
@@ -12,6 +14,9 @@ export interface WorkerHandle {
   terminate(): Promise<void>;
 }
 
+/** A path, opened: a file with the folder it lies in, or a folder. */
+export type Opened = { readonly kind: 'file'; readonly source: ByteSource; readonly folder: Folder; readonly file: string } | { readonly kind: 'folder'; readonly folder: Folder };
+
 export interface Platform {
   readonly name: string;
   /** The kernels, compiled. */
@@ -20,4 +25,6 @@ export interface Platform {
   spawn(): WorkerHandle | null;
   /** Threads that make sense: what the machine offers, 1 where there are none. */
   threads(): number;
+  /** Opens a local path. Throws InputError where there is nothing, or where the platform has no file system. */
+  open(path: string): Promise<Opened>;
 }

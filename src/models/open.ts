@@ -1,0 +1,46 @@
+// From what the user names to a checkpoint: a GGUF file (with an mmproj or without), or a hub directory.
+
+import { InputError } from '../errors.ts';
+import { openGguf, openGgufParts } from '../formats/gguf.ts';
+import type { GgufFile } from '../formats/gguf.ts';
+import { bufferSource, type ByteSource } from '../formats/source.ts';
+import type { Platform } from '../runtime/platform.ts';
+import { openGgufPair } from './ggufLayout.ts';
+import { openHubFolder } from './hubLayout.ts';
+import type { Checkpoint } from './model.ts';
+
+/** A model or a part of one: a path, the bytes of a GGUF file, or anything that can be read by range. */
+export type ModelSource = string | Uint8Array | ByteSource;
+
+export interface CheckpointOptions {
+  /** Projector file of a llama.cpp pair. */
+  readonly mmproj?: ModelSource;
+  /** Directory of the vision tower, for hub checkpoints without one inside. */
+  readonly tower?: string;
+}
+
+export async function openCheckpointFrom(platform: Platform, model: ModelSource, options: CheckpointOptions = {}): Promise<Checkpoint> {
+  if (typeof model === 'string') {
+    const opened = await platform.open(model);
+    if (opened.kind === 'folder') {
+      const tower = options.tower === undefined ? undefined : await platform.open(options.tower);
+      if (tower && tower.kind !== 'folder') throw new InputError(`${options.tower}: tower: is a file: a directory with config.json is expected`);
+      return openHubFolder(opened.folder, tower?.folder);
+    }
+    await opened.source.close();
+  }
+  const file = await openFile(platform, model);
+  return openGgufPair(file, options.mmproj === undefined ? undefined : await openFile(platform, options.mmproj));
+}
+
+async function openFile(platform: Platform, model: ModelSource): Promise<GgufFile> {
+  if (model instanceof Uint8Array) return openGguf(bufferSource(model));
+  if (typeof model !== 'string') return openGguf(model);
+  const opened = await platform.open(model);
+  if (opened.kind === 'folder') throw new InputError(`${model}: is a directory: a GGUF file is expected here`);
+  if (/-\d{5}-of-\d{5}\.gguf$/.test(opened.file)) {
+    await opened.source.close();
+    return openGgufParts(opened.folder, opened.file);
+  }
+  return openGguf(opened.source);
+}
