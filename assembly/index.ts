@@ -1,8 +1,10 @@
 // The walk over a program. Every thread calls run() with the same records; a kernel takes its own share of the rows.
 
 import { barrier } from './barrier.ts';
-import * as op from './opcodes.ts';
-import { BARRIER, FLAGS, OPCODE, RECORD_BYTES } from './program.ts';
+import { attention } from './kernels/attention/attention.ts';
+import { kvWrite } from './kernels/attention/kvWrite.ts';
+import { rope } from './kernels/attention/rope.ts';
+import { ropeTable } from './kernels/attention/ropeTable.ts';
 import { patchRows } from './kernels/conv/patchRows.ts';
 import { add } from './kernels/elementwise/add.ts';
 import { gelu } from './kernels/elementwise/gelu.ts';
@@ -16,13 +18,13 @@ import { siluMul } from './kernels/elementwise/siluMul.ts';
 import { normalizePixels } from './kernels/image/normalizePixels.ts';
 import { resizeHorizontal } from './kernels/image/resizeHorizontal.ts';
 import { resizeVertical } from './kernels/image/resizeVertical.ts';
-import { quantizeRows } from './kernels/matmul/quantizeRows.ts';
-import { matmulF32 } from './kernels/matmul/matmulF32.ts';
-import { matmulF16 } from './kernels/matmul/matmulF16.ts';
-import { matmulQ8 } from './kernels/matmul/matmulQ8.ts';
-import { matmulQ4 } from './kernels/matmul/matmulQ4.ts';
-import { pack } from './kernels/matmul/pack.ts';
 import { embed } from './kernels/matmul/embed.ts';
+import { matmulF16 } from './kernels/matmul/matmulF16.ts';
+import { matmulF32 } from './kernels/matmul/matmulF32.ts';
+import { matmulQ4 } from './kernels/matmul/matmulQ4.ts';
+import { matmulQ8 } from './kernels/matmul/matmulQ8.ts';
+import { pack } from './kernels/matmul/pack.ts';
+import { quantizeRows } from './kernels/matmul/quantizeRows.ts';
 import { layerNorm } from './kernels/norm/layerNorm.ts';
 import { rmsNorm } from './kernels/norm/rmsNorm.ts';
 import { softmax } from './kernels/norm/softmax.ts';
@@ -32,42 +34,115 @@ import { concatRows } from './kernels/rows/concatRows.ts';
 import { copy } from './kernels/rows/copy.ts';
 import { gatherRows } from './kernels/rows/gatherRows.ts';
 import { lastRow } from './kernels/rows/lastRow.ts';
+import * as op from './opcodes.ts';
+import { BARRIER, FLAGS, OPCODE, RECORD_BYTES } from './program.ts';
 
 /** Runs `count` records as thread `thread` of `threads`. Returns the number of records run: fewer than `count` when the host asked to stop. */
 export function run(program: usize, count: i32, thread: i32, threads: i32): i32 {
   for (let i = 0; i < count; i++) {
     const record = program + <usize>i * RECORD_BYTES;
     switch (load<i32>(record, OPCODE)) {
-      case op.OP_RMS_NORM: rmsNorm(record, thread, threads); break;
-      case op.OP_LAYER_NORM: layerNorm(record, thread, threads); break;
-      case op.OP_SOFTMAX: softmax(record, thread, threads); break;
-      case op.OP_SILU: silu(record, thread, threads); break;
-      case op.OP_GELU: gelu(record, thread, threads); break;
-      case op.OP_GELU_TANH: geluTanh(record, thread, threads); break;
-      case op.OP_GELU_QUICK: geluQuick(record, thread, threads); break;
-      case op.OP_SILU_MUL: siluMul(record, thread, threads); break;
-      case op.OP_GELU_TANH_MUL: geluTanhMul(record, thread, threads); break;
-      case op.OP_ADD: add(record, thread, threads); break;
-      case op.OP_MUL: mul(record, thread, threads); break;
-      case op.OP_SCALE: scale(record, thread, threads); break;
-      case op.OP_COPY: copy(record, thread, threads); break;
-      case op.OP_CONCAT_ROWS: concatRows(record, thread, threads); break;
-      case op.OP_CONCAT_COLS: concatCols(record, thread, threads); break;
-      case op.OP_GATHER_ROWS: gatherRows(record, thread, threads); break;
-      case op.OP_LAST_ROW: lastRow(record, thread, threads); break;
-      case op.OP_PATCH_ROWS: patchRows(record, thread, threads); break;
-      case op.OP_ARGMAX: argmax(record, thread, threads); break;
-      case op.OP_RESIZE_HORIZONTAL: resizeHorizontal(record, thread, threads); break;
-      case op.OP_RESIZE_VERTICAL: resizeVertical(record, thread, threads); break;
-      case op.OP_NORMALIZE_PIXELS: normalizePixels(record, thread, threads); break;
-      case op.OP_QUANTIZE_ROWS: quantizeRows(record, thread, threads); break;
-      case op.OP_MATMUL_F32: matmulF32(record, thread, threads); break;
-      case op.OP_MATMUL_F16: matmulF16(record, thread, threads); break;
-      case op.OP_MATMUL_Q8: matmulQ8(record, thread, threads); break;
-      case op.OP_MATMUL_Q4: matmulQ4(record, thread, threads); break;
-      case op.OP_PACK: pack(record, thread, threads); break;
-      case op.OP_EMBED: embed(record, thread, threads); break;
-      default: unreachable();
+      case op.OP_RMS_NORM:
+        rmsNorm(record, thread, threads);
+        break;
+      case op.OP_LAYER_NORM:
+        layerNorm(record, thread, threads);
+        break;
+      case op.OP_SOFTMAX:
+        softmax(record, thread, threads);
+        break;
+      case op.OP_SILU:
+        silu(record, thread, threads);
+        break;
+      case op.OP_GELU:
+        gelu(record, thread, threads);
+        break;
+      case op.OP_GELU_TANH:
+        geluTanh(record, thread, threads);
+        break;
+      case op.OP_GELU_QUICK:
+        geluQuick(record, thread, threads);
+        break;
+      case op.OP_SILU_MUL:
+        siluMul(record, thread, threads);
+        break;
+      case op.OP_GELU_TANH_MUL:
+        geluTanhMul(record, thread, threads);
+        break;
+      case op.OP_ADD:
+        add(record, thread, threads);
+        break;
+      case op.OP_MUL:
+        mul(record, thread, threads);
+        break;
+      case op.OP_SCALE:
+        scale(record, thread, threads);
+        break;
+      case op.OP_COPY:
+        copy(record, thread, threads);
+        break;
+      case op.OP_CONCAT_ROWS:
+        concatRows(record, thread, threads);
+        break;
+      case op.OP_CONCAT_COLS:
+        concatCols(record, thread, threads);
+        break;
+      case op.OP_GATHER_ROWS:
+        gatherRows(record, thread, threads);
+        break;
+      case op.OP_LAST_ROW:
+        lastRow(record, thread, threads);
+        break;
+      case op.OP_PATCH_ROWS:
+        patchRows(record, thread, threads);
+        break;
+      case op.OP_ARGMAX:
+        argmax(record, thread, threads);
+        break;
+      case op.OP_RESIZE_HORIZONTAL:
+        resizeHorizontal(record, thread, threads);
+        break;
+      case op.OP_RESIZE_VERTICAL:
+        resizeVertical(record, thread, threads);
+        break;
+      case op.OP_NORMALIZE_PIXELS:
+        normalizePixels(record, thread, threads);
+        break;
+      case op.OP_QUANTIZE_ROWS:
+        quantizeRows(record, thread, threads);
+        break;
+      case op.OP_MATMUL_F32:
+        matmulF32(record, thread, threads);
+        break;
+      case op.OP_MATMUL_F16:
+        matmulF16(record, thread, threads);
+        break;
+      case op.OP_MATMUL_Q8:
+        matmulQ8(record, thread, threads);
+        break;
+      case op.OP_MATMUL_Q4:
+        matmulQ4(record, thread, threads);
+        break;
+      case op.OP_PACK:
+        pack(record, thread, threads);
+        break;
+      case op.OP_EMBED:
+        embed(record, thread, threads);
+        break;
+      case op.OP_ROPE_TABLE:
+        ropeTable(record, thread, threads);
+        break;
+      case op.OP_ROPE:
+        rope(record, thread, threads);
+        break;
+      case op.OP_KV_WRITE:
+        kvWrite(record, thread, threads);
+        break;
+      case op.OP_ATTENTION:
+        attention(record, thread, threads);
+        break;
+      default:
+        unreachable();
     }
     if (threads > 1 && (load<i32>(record, FLAGS) & BARRIER) != 0) {
       if (!barrier(threads)) return i + 1;

@@ -52,7 +52,8 @@ export function rowsOf(shape: readonly Dim[]): Dim {
     if (typeof d === 'number') fixed *= d;
     else cell = d;
   }
-  if (cell && fixed !== 1) throw new ShapeError(`rows: a cell cannot be multiplied: got [${showShape(shape)}], split the last dimension instead`);
+  if (cell && fixed !== 1)
+    throw new ShapeError(`rows: a cell cannot be multiplied: got [${showShape(shape)}], split the last dimension instead`);
   return cell ?? fixed;
 }
 
@@ -67,7 +68,8 @@ export const maxSize = (shape: readonly Dim[]): number => shape.reduce<number>((
 
 /** `name dtype[2, ≤512]`, for messages. */
 export const show = (t: { name: string; dtype: DType; shape: readonly Dim[] }): string => `${t.name} ${t.dtype}[${showShape(t.shape)}]`;
-export const showShape = (shape: readonly Dim[]): string => shape.map((d) => (typeof d === 'number' ? String(d) : `${d.name}≤${d.max}`)).join(', ');
+export const showShape = (shape: readonly Dim[]): string =>
+  shape.map((d) => (typeof d === 'number' ? String(d) : `${d.name}≤${d.max}`)).join(', ');
 
 const ceil = (n: number, to: number): number => Math.ceil(n / to);
 
@@ -79,6 +81,9 @@ export const q8RowBytes = (cols: number): number => ceil(cols, 32) * 72;
 
 /** Keys that a K cache interleaves, so that one vector holds the same element of several keys. */
 export const KV_LANES = 8;
+
+/** Elements that a head's row takes in a cache. */
+export const kvPadded = (dim: number): number => ceil(dim, 8) * 8;
 
 /** Bytes of a tensor at its upper bounds. */
 export function byteSize(dtype: DType, shape: readonly Dim[]): number {
@@ -98,10 +103,12 @@ export function byteSize(dtype: DType, shape: readonly Dim[]): number {
       return packed * (cols / 32) * 34;
     case 'packed-q4':
       return packed * (cols / 32) * 18;
+    case 'kv-f32':
+      return rows * kvPadded(cols) * 4;
     case 'kv-f16':
-      return rows * cols * 2;
+      return rows * kvPadded(cols) * 2;
     case 'kv-q8':
-      return rows * (cols + 4);
+      return rows * (kvPadded(cols) + 4);
     default:
       return rows * cols * 4;
   }

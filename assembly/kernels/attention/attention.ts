@@ -1,0 +1,160 @@
+// attention: out[r, h] = sum over keys j of softmax_j(scale * q[r, h] . k[j, g]) * v[j, g], g = h * kvHeads / heads
+//
+//   in0       f32 [rows, heads * dim]   rows: cell; rows lie P9 elements apart
+//   in1, in2  kv                        caches of kind P6 and P7 rows (layout.ts)
+//   out       f32 [rows, heads * dim]
+//   COLS dim; P0 heads; P1 kvHeads; P2 f32 scale
+//   P3 = 1    causal: row r sees keys 0..past + r, past: cell P4; with a window P5 > 0 only the last P5 of them
+//   P3 = 0    every row sees keys 0..keys, keys: cell P4
+//
+// Online softmax (Milakov & Gimelshein 2018; Dao et al. 2022) over blocks of 64 keys that begin at multiples of 64; a masked or absent key
+// weighs exactly 0. Weights below e^-64 of the largest are 0: products with them would be denormal, which is slow. So a row's bits depend
+// neither on its chunk nor on its tile nor on the threads. A row that sees no key gives 0.
+//
+// A lane is a query row of one head. Lanes that share a key/value head, LANES at most, go through its blocks together, in tiles of 4.
+
+import { expConstants } from '../../exp.ts';
+import { COLS, IN0, IN1, IN2, OUT, P0, P1, P2, P3, P4, P5, P6, P7, P9, ROWS, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
+import { firstRow } from '../../split.ts';
+import {
+  FROM,
+  KEY_BLOCK,
+  KV_F16,
+  KV_F32,
+  KV_Q8,
+  LANE_BYTES,
+  LANES,
+  Q_SCALE,
+  S_EXP,
+  S_KEYS,
+  S_MASK,
+  S_O,
+  S_P,
+  S_Q,
+  S_STATE,
+  S_T,
+  STATE_BYTES,
+  SUM,
+  TO,
+} from './layout.ts';
+import { addValues, beginLane, packQuery, packWeights, product, scaleScores, softmaxStep, widenAll } from './steps.ts';
+
+export function attention(op: usize, thread: i32, threads: i32): void {
+  const rows = load<i32>(load<usize>(op, ROWS)),
+    heads = load<i32>(op, P0),
+    kvHeads = load<i32>(op, P1);
+  const group = heads / kvHeads,
+    lanes = rows * group;
+  const s = load<usize>(op, SCRATCH) + <usize>thread * load<usize>(op, SCRATCH_STRIDE);
+  expConstants(s + S_EXP, -64);
+  v128.store(s, i32x4.splat(0x8fffe000), S_MASK);
+
+  // Fewer lanes together where that deals the work more evenly.
+  let tile = LANES,
+    tiles = (lanes + tile - 1) / tile;
+  while (tile > 4 && kvHeads * tiles < 4 * threads && (kvHeads * tiles) % threads != 0) {
+    tile >>= 1;
+    tiles = (lanes + tile - 1) / tile;
+  }
+  const end = firstRow(kvHeads * tiles, thread + 1, threads);
+  for (let i = firstRow(kvHeads * tiles, thread, threads); i < end; i++) {
+    const h = i / tiles,
+      first = (i - h * tiles) * tile;
+    attend(op, s, h, group, first, min(tile, lanes - first));
+  }
+}
+
+/** Lanes first..first + count of key/value head h. */
+function attend(op: usize, s: usize, h: i32, group: i32, first: i32, count: i32): void {
+  const dim = load<i32>(op, COLS),
+    padded = (dim + 7) & ~7,
+    kind = load<i32>(op, P6);
+  const rowBytes = (<usize>(load<i32>(op, P0) * dim)) << 2,
+    stride = (<usize>load<i32>(op, P9)) << 2;
+  const scale = load<f32>(op, P2) * (kind == KV_F16 ? reinterpret<f32>(0x75800000) : 1);
+  const causal = load<i32>(op, P3),
+    window = load<i32>(op, P5),
+    keys = load<i32>(load<usize>(op, P4));
+
+  let from = i32.MAX_VALUE,
+    to = 0;
+  for (let i = 0; i < count; i++) {
+    const r = (first + i) / group,
+      column = (<usize>((h * group + first + i - r * group) * dim)) << 2;
+    const state = s + S_STATE + <usize>i * STATE_BYTES;
+    const last = causal ? keys + r + 1 : keys;
+    beginLane(state, window ? max(0, last - window) : 0, last);
+    from = min(from, load<i32>(state, FROM));
+    to = max(to, last);
+    packQuery(kind, load<usize>(op, IN0) + <usize>r * stride + column, dim, padded, scale, s + S_Q + <usize>i * LANE_BYTES, state);
+    memory.fill(s + S_O + <usize>i * LANE_BYTES, 0, (<usize>padded) << 2);
+  }
+  for (let i = count; i < ((count + 3) & ~3); i++) memory.fill(s + S_Q + <usize>i * LANE_BYTES, 0, (<usize>padded) << 2);
+
+  const capacity = load<i32>(op, P7),
+    head = h * capacity;
+  for (let at = from & -KEY_BLOCK; at < to; at += KEY_BLOCK) block(op, s, kind, padded, head, at, min(KEY_BLOCK, to - at), count);
+
+  for (let i = 0; i < count; i++) {
+    const r = (first + i) / group,
+      column = (<usize>((h * group + first + i - r * group) * dim)) << 2;
+    const o = s + S_O + <usize>i * LANE_BYTES,
+      out = load<usize>(op, OUT) + <usize>r * rowBytes + column;
+    const sum = load<f32>(s + S_STATE + <usize>i * STATE_BYTES, SUM);
+    const factor: f32 = sum == 0 ? 0 : 1 / sum;
+    for (let c: usize = 0, bytes = (<usize>dim) << 2; c < bytes; c += 4) store<f32>(out + c, load<f32>(o + c) * factor);
+  }
+}
+
+/** Keys at..at + n of the head whose cache begins at row `head`. */
+function block(op: usize, s: usize, kind: i32, padded: i32, head: i32, at: i32, n: i32, count: i32): void {
+  const unit: usize = kind == KV_F32 ? 4 : kind == KV_F16 ? 2 : 1;
+  const bytes = <usize>padded * unit; // of one key
+  let k = load<usize>(op, IN1) + <usize>(head + at) * bytes,
+    v = load<usize>(op, IN2) + <usize>(head + at) * bytes;
+  const scales = <usize>(load<i32>(op, P1) * load<i32>(op, P7)) * bytes + ((<usize>(head + at)) << 2);
+  const keyScales = load<usize>(op, IN1) + scales,
+    valueScales = load<usize>(op, IN2) + scales;
+  let form = kind,
+    width = bytes;
+  if (kind == KV_F16 && count > 1) {
+    const keys = s + S_KEYS,
+      values = keys + ((<usize>padded) << 8);
+    widenAll(k, ((n + 7) & ~7) * padded, keys, s);
+    widenAll(v, n * padded, values, s);
+    k = keys;
+    v = values;
+    form = KV_F32;
+    width = (<usize>padded) << 2;
+  }
+  const pairs = kind == KV_Q8 ? 1 : 0; // two elements stand side by side
+  const step = kind == KV_Q8 ? 16 : form == KV_F16 ? 16 : 32;
+  const columnStep = kind == KV_Q8 ? 16 : step;
+
+  for (let lane = 0; lane < count; lane += 4) {
+    const lanes = min(4, count - lane);
+    const states = s + S_STATE + <usize>lane * STATE_BYTES;
+    const seen = min(n, load<i32>(states + <usize>(lanes - 1) * STATE_BYTES, TO) - at);
+    if (seen <= 0 || load<i32>(states, FROM) >= at + n) continue;
+    product(form, lanes, k, step, width << 3, (seen + 7) >> 3, s + S_Q + <usize>lane * LANE_BYTES, padded >> pairs, s + S_P, s);
+    for (let i = 0; i < lanes; i++) {
+      const p = s + S_P + <usize>i * LANE_BYTES,
+        state = states + <usize>i * STATE_BYTES;
+      const from = max(0, load<i32>(state, FROM) - at),
+        to = min(seen, load<i32>(state, TO) - at);
+      if (from >= to) {
+        memory.fill(p, 0, KEY_BLOCK << 2);
+        continue;
+      }
+      if (kind == KV_Q8) scaleScores(p, (seen + 3) & ~3, keyScales, load<f32>(state, Q_SCALE));
+      softmaxStep(p, seen, from, to, state, s);
+      packWeights(kind, p, seen, valueScales, state);
+    }
+    product(form, lanes, v, width << pairs, columnStep, padded >> 3, s + S_P, (seen + pairs) >> pairs, s + S_T, s);
+    for (let i = 0; i < lanes; i++) {
+      const state = states + <usize>i * STATE_BYTES;
+      if (max(at, load<i32>(state, FROM)) >= min(at + seen, load<i32>(state, TO))) continue;
+      addValues(kind, s + S_O + <usize>(lane + i) * LANE_BYTES, s + S_T + <usize>i * LANE_BYTES, padded, state);
+    }
+  }
+}

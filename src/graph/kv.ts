@@ -1,0 +1,99 @@
+// Key/value caches: pairs of tensors in the layouts of assembly/kernels/attention/layout.ts.
+
+import { KV_F16, KV_F32, KV_Q8 } from '../../assembly/kernels/attention/layout.ts';
+import { InputError, ShapeError } from '../errors.ts';
+import type { Engine } from '../runtime/engine.ts';
+import { type Graph, newTensor } from './graph.ts';
+import { type DType, KV_LANES, kvPadded, type Storage, show, type Tensor } from './tensor.ts';
+
+export type KvType = 'kv-f32' | 'kv-f16' | 'kv-q8';
+
+export interface Kv {
+  readonly k: Tensor;
+  readonly v: Tensor;
+}
+
+const KINDS: ReadonlyMap<DType, number> = new Map([
+  ['kv-f32', KV_F32],
+  ['kv-f16', KV_F16],
+  ['kv-q8', KV_Q8],
+]);
+
+/** The kernels' number of a cache type. */
+export function kvKind(op: string, t: Tensor): number {
+  const kind = KINDS.get(t.dtype);
+  if (kind === undefined) throw new ShapeError(`${op}: needs a key/value cache: got ${show(t)}`);
+  return kind;
+}
+
+function newKv(kind: Storage['kind'], name: string, dtype: KvType, kvHeads: number, capacity: number, dim: number): Kv {
+  const shape = [kvHeads, Math.ceil(capacity / KV_LANES) * KV_LANES, dim];
+  return { k: newTensor(kind, `${name} keys`, dtype, shape), v: newTensor(kind, `${name} values`, dtype, shape) };
+}
+
+/** A cache that lives within one run, from its first writer to its last reader: for towers. */
+export const kvCache = (_: Graph, name: string, dtype: KvType, kvHeads: number, capacity: number, dim: number): Kv =>
+  newKv('arena', name, dtype, kvHeads, capacity, dim);
+
+/** A cache that outlives runs and that programs share. */
+export const fixedKv = (name: string, dtype: KvType, kvHeads: number, capacity: number, dim: number): Kv =>
+  newKv('fixed', name, dtype, kvHeads, capacity, dim);
+
+/** Checks that k and v are caches of one form with `heads` heads of `dim`, and returns their capacity. */
+export function kvCapacity(op: string, k: Tensor, v: Tensor, heads: number, dim: number): number {
+  kvKind(op, k);
+  const capacity = k.shape[1];
+  if (k.dtype !== v.dtype || k.shape.length !== 3 || typeof capacity !== 'number' || k.shape[0] !== heads || k.shape[2] !== dim) {
+    throw new ShapeError(`${op}: needs caches of ${heads} heads of ${dim}: got ${show(k)} and ${show(v)}`);
+  }
+  if (v.shape.some((d, i) => d !== k.shape[i])) throw new ShapeError(`${op}: caches must agree: got ${show(k)} and ${show(v)}`);
+  return capacity;
+}
+
+/** The first `rows` rows of a fixed cache as f32 [kvHeads, rows, dim]. */
+export function readKv(engine: Engine, kv: Kv, rows: number): { k: Float32Array; v: Float32Array } {
+  const [heads, capacity, dim] = kv.k.shape as readonly [number, number, number];
+  if (rows > capacity) throw new InputError(`readKv: more rows than ${show(kv.k)} holds: got ${rows}`);
+  const read = (t: Tensor, index: (row: number, key: number, c: number) => number) => {
+    const value = valueReader(engine, t, heads * capacity, dim);
+    const out = new Float32Array(heads * rows * dim);
+    let i = 0;
+    for (let h = 0; h < heads; h++) {
+      for (let key = 0; key < rows; key++) {
+        for (let c = 0; c < dim; c++) out[i++] = value(index(h * capacity, key, c), h * capacity + key);
+      }
+    }
+    return out;
+  };
+  const padded = kvPadded(dim);
+  const q8 = kv.k.dtype === 'kv-q8';
+  return {
+    k: read(kv.k, (head, key, c) => (head + key - (key % 8)) * padded + (q8 ? (c >> 1) * 16 + (key % 8) * 2 + (c & 1) : c * 8 + (key % 8))),
+    v: read(kv.v, (head, key, c) => (q8 ? (head + key - (key % 2)) * padded + c * 2 + (key % 2) : (head + key) * padded + c)),
+  };
+}
+
+/** Reads the stored value at an index of a cache; `row` finds its scale. */
+function valueReader(engine: Engine, t: Tensor, rows: number, dim: number): (index: number, row: number) => number {
+  const { buffer } = engine.bytes;
+  const at = engine.address(t.storage) + t.offset;
+  const size = rows * kvPadded(dim);
+  if (t.dtype === 'kv-f32') {
+    const x = new Float32Array(buffer, at, size);
+    return (i) => x[i]!;
+  }
+  if (t.dtype === 'kv-f16') {
+    const x = new Uint16Array(buffer, at, size);
+    return (i) => kvHalf(x[i]!);
+  }
+  const x = new Int8Array(buffer, at, size);
+  const scales = new Float32Array(buffer, at + size, rows);
+  return (i, row) => Math.fround(x[i]! * scales[row]!);
+}
+
+/** The value of 16 bits in the cache's own half precision: exponent bias 19, no subnormals, no infinities. */
+export function kvHalf(bits: number): number {
+  const size = bits & 0x7fff;
+  const value = size < 0x400 ? 0 : (1024 + (size & 0x3ff)) * 2 ** ((size >> 10) - 29);
+  return bits & 0x8000 ? -value : value;
+}
