@@ -1,5 +1,6 @@
 // All runners of the golden harness: one line per file.
 
+import { cases as conversations } from './conversations.ts';
 import { cases as formats } from './formats.ts';
 import { cases as preprocess } from './preprocess.ts';
 import type { CaseRunner } from './runner.ts';
@@ -8,6 +9,7 @@ import { cases as tokenizers } from './tokenizers.ts';
 
 export const runners: readonly CaseRunner[] = [
   ...formats, //
+  ...conversations,
   ...sampling,
   ...tokenizers,
   ...preprocess,
