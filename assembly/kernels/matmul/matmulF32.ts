@@ -29,7 +29,7 @@ export function matmulF32(op: usize, thread: i32, threads: i32): void {
     for (let g = firstRow(groups, thread, threads); g < end; g++) {
       const w = load<usize>(op, IN1) + <usize>g * cols * 32;
       let x = load<usize>(op, IN0) + <usize>first * stride;
-      for (let r = 0; r < count; r++, x += stride) tile1(w, x, cols, sums + ((<usize>r) << 5), c);
+      for (let r = 0; r < count; r++, x += stride) tile1(w, x, cols, sums + ((<usize>r) << 5));
       finish(op, g, first, count, sums);
     }
   }
