@@ -75,3 +75,12 @@ export function storageType(id: number, where: string): StorageType {
     throw new UnsupportedError(`${where}: the type ${removed} was removed from the format: convert the model again`);
   throw new FormatError('bad_type', `${where}: unknown tensor type ${id}`);
 }
+
+const IDS: ReadonlyMap<StorageType, number> = new Map([...READ].map(([id, type]) => [type, id]));
+
+/** The id of a storage type. Throws UnsupportedError for types that GGUF has no id for. */
+export function typeId(type: StorageType): number {
+  const id = IDS.get(type);
+  if (id === undefined) throw new UnsupportedError(`GGUF has no tensors of type ${type}: convert them first`);
+  return id;
+}

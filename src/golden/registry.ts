@@ -3,6 +3,8 @@
 import { cases as conversations } from './conversations.ts';
 import { cases as formats } from './formats.ts';
 import { cases as preprocess } from './preprocess.ts';
+import { cases as ggufModels } from './ggufModels.ts';
+import { cases as llava15 } from './llava15.ts';
 import type { CaseRunner } from './runner.ts';
 import { cases as sampling } from './sampling.ts';
 import { cases as tokenizers } from './tokenizers.ts';
@@ -13,4 +15,6 @@ export const runners: readonly CaseRunner[] = [
   ...sampling,
   ...tokenizers,
   ...preprocess,
+  ...llava15,
+  ...ggufModels,
 ];
