@@ -1,7 +1,7 @@
 // The steps of attention over one block of keys for up to 4 lanes. `s` is a thread's scratch (layout.ts).
 
 import { expF32x4 } from '../../exp.ts';
-import { ALPHA, FROM, KV_F16, KV_Q8, LANE_BYTES, MAX, P_SCALE, Q_SCALE, S_EXP, S_MASK, STATE_BYTES, SUM, TO } from './layout.ts';
+import { ALPHA, FROM, KV_F16, KV_Q8, MAX, P_SCALE, Q_SCALE, S_EXP, S_MASK, SUM, TO } from './layout.ts';
 import { tile1F16, tile1F32, tile1Q8, tile4F32, tile4Q8, widen } from './tiles.ts';
 
 /** All groups of 8 columns for 1 or 4 lanes: out[lane][c] = sum over i < n of b[lane][i] * a[i][c]; groups lie `group` bytes apart. */
