@@ -3,7 +3,7 @@
 import { BARRIER, FLAGS, IN0, OPCODE, OUT, RECORD_BYTES, SCRATCH, SCRATCH_STRIDE } from '../../assembly/program.ts';
 import type { Graph, Node } from './graph.ts';
 import type { RecordWriter } from './op.ts';
-import type { Dim, Storage, Tensor } from './tensor.ts';
+import { byteSize, colsOf, type Dim, type Storage, type Tensor } from './tensor.ts';
 
 const ALIGN = 64;
 const align = (n: number): number => Math.ceil(n / ALIGN) * ALIGN;
@@ -58,8 +58,11 @@ export function plan(graph: Graph, keep: Iterable<string> = []): Plan {
   });
   for (const s of kept) touch(s, nodes.length);
 
+  const untouchable = new Set([...kept, ...[...graph.inputs.values()].map((t) => t.storage)]);
+  const roots = overwrite(nodes, untouchable, first, last);
   const offsets = new Map<Storage, number>();
   const arenaBytes = place(first, last, offsets);
+  for (const [s, root] of roots) offsets.set(s, offsets.get(root)!);
   return { graph, nodes, offsets, arenaBytes, scratchBytes: align(Math.max(0, ...nodes.map((n) => n.scratch))), fixed, readable };
 }
 
@@ -74,6 +77,35 @@ function withoutDead(nodes: readonly Node[], kept: ReadonlySet<Storage>): Node[]
     live.push(n);
   }
   return live.reverse();
+}
+
+/**
+ * Lets results take the place of an input where the op allows it: the input is a whole temporary of the same size, this is its last use,
+ * and no other input looks at it. Returns the storages that have no place of their own, each with the one whose place it takes; that one
+ * then lives from the first to the last use of all that share it.
+ */
+function overwrite(
+  nodes: readonly Node[],
+  untouchable: ReadonlySet<Storage>,
+  first: Map<Storage, number>,
+  last: Map<Storage, number>,
+): Map<Storage, Storage> {
+  const roots = new Map<Storage, Storage>();
+  const rootOf = (s: Storage): Storage => roots.get(s) ?? s;
+  nodes.forEach((n, i) => {
+    const x = n.op.inPlace === undefined ? undefined : n.inputs[n.op.inPlace];
+    const y = n.outputs[0];
+    if (!x || !y || x.storage.kind !== 'arena' || x.offset !== 0 || x.stride !== colsOf(x.shape)) return;
+    if (byteSize(x.dtype, x.shape) !== y.storage.bytes || x.storage.bytes !== y.storage.bytes) return;
+    const root = rootOf(x.storage);
+    if (untouchable.has(x.storage) || last.get(root) !== i) return;
+    if (n.inputs.some((t, k) => k !== n.op.inPlace && rootOf(t.storage) === root)) return;
+    roots.set(y.storage, root);
+    last.set(root, Math.max(i, last.get(y.storage) ?? i));
+    first.delete(y.storage);
+    last.delete(y.storage);
+  });
+  return roots;
 }
 
 /** First fit by falling size: each storage takes the lowest offset that is free during its life. */
