@@ -21,7 +21,7 @@ export interface DecodeOptions {
 }
 
 /**
- * Decodes PNG, JPEG, BMP, GIF (its first frame) and TIFF.
+ * Decodes PNG, JPEG, BMP and GIF (its first frame).
  * @throws InputError where the file is damaged, empty or too large; UnsupportedError where it is another format. Both name the file.
  */
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): Promise<RgbImage> {
@@ -51,11 +51,10 @@ function builtIn(name: string, format: ImageFormat | null, bytes: Uint8Array): I
       return { decode: async (data) => decodeJpeg(data) };
     case 'bmp':
     case 'gif':
-    case 'tiff':
       return { decode: decodeByJimp };
     case null: {
       const head = [...bytes.subarray(0, 8)].map((b) => b.toString(16).padStart(2, '0')).join(' ');
-      throw new InputError(`${name}: is no picture that pumice knows: it begins with ${head}: PNG, JPEG, BMP, GIF or TIFF is expected`);
+      throw new InputError(`${name}: is no picture that pumice knows: it begins with ${head}: PNG, JPEG, BMP or GIF is expected`);
     }
     default:
       throw new UnsupportedError(`${name}: is a ${format.toUpperCase()} file: convert it to PNG or JPEG, or give a decoder for it`);
@@ -64,7 +63,9 @@ function builtIn(name: string, format: ImageFormat | null, bytes: Uint8Array): I
 
 /** The rarer formats. Imported where one comes, so that bundles which never see them need not carry it. */
 async function decodeByJimp(bytes: Uint8Array): Promise<RgbImage> {
-  const { Jimp } = await import('jimp');
+  const { Jimp } = await import('jimp').catch((cause: unknown) => {
+    throw new UnsupportedError(`needs the package jimp, which cannot be loaded here (${cause}): send PNG or JPEG, or give a decoder`);
+  });
   // A copy: jimp keeps and changes what it gets.
   const { width, height, data } = (await Jimp.fromBuffer(bytes.slice().buffer)).bitmap;
   const rgb = new Uint8Array(3 * width * height);

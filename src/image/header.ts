@@ -37,8 +37,6 @@ export function headerSize(format: ImageFormat, bytes: Uint8Array): { width: num
       return { width: view.getInt32(18, true), height: Math.abs(view.getInt32(22, true)) };
     case 'jpeg':
       return jpegSize(view);
-    case 'tiff':
-      return tiffSize(view);
     default:
       return null;
   }
@@ -56,23 +54,4 @@ function jpegSize(view: DataView): { width: number; height: number } | null {
     }
   }
   return null;
-}
-
-function tiffSize(view: DataView): { width: number; height: number } | null {
-  const little = view.getUint8(0) === 0x49;
-  if (view.byteLength < 8) return null;
-  const directory = view.getUint32(4, little);
-  if (directory + 2 > view.byteLength) return null;
-  const entries = view.getUint16(directory, little);
-  let width = 0;
-  let height = 0;
-  for (let i = 0; i < entries; i++) {
-    const at = directory + 2 + 12 * i;
-    if (at + 12 > view.byteLength) return null;
-    const tag = view.getUint16(at, little);
-    const value = view.getUint16(at + 2, little) === 3 ? view.getUint16(at + 8, little) : view.getUint32(at + 8, little);
-    if (tag === 256) width = value;
-    if (tag === 257) height = value;
-  }
-  return { width, height };
 }

@@ -50,6 +50,7 @@ export function decodeJpeg(bytes: Uint8Array): RgbImage {
     scans: 0,
     used: new Map(),
   };
+  let whole = false;
   for (let at = 2; at < bytes.length; ) {
     // Between segments: anything up to the next marker is skipped, as libjpeg does.
     if (bytes[at] !== 0xff) {
@@ -57,7 +58,8 @@ export function decodeJpeg(bytes: Uint8Array): RgbImage {
       continue;
     }
     const marker = bytes[at + 1];
-    if (marker === undefined || marker === 0xd9) break;
+    whole = marker === 0xd9;
+    if (marker === undefined || whole) break;
     if (marker === 0xff) {
       at++;
       continue;
@@ -74,6 +76,8 @@ export function decodeJpeg(bytes: Uint8Array): RgbImage {
   }
   if (!state.frame) throw new FormatError('truncated', 'the file has no frame header');
   if (state.scans === 0) throw new FormatError('truncated', 'the file has no picture data');
+  // A baseline picture is complete when its scans are: cameras leave the end marker out. A progressive one may lack its last, finest scans.
+  if (state.frame.progressive && !whole) throw new FormatError('truncated', 'a progressive picture has no end marker');
   return picture(state.frame, state);
 }
 
@@ -214,7 +218,7 @@ function picture(frame: Frame, state: State): RgbImage {
     readers.forEach((read, i) => {
       read(y, lines[i]!);
     });
-    toRgb(space, lines, width, data.subarray(3 * y * width, 3 * (y + 1) * width));
+    toRgb(space, lines, data.subarray(3 * y * width, 3 * (y + 1) * width));
   }
   return { width, height, data };
 }

@@ -39,7 +39,12 @@ function transform(w: Int32Array, at: number, step: number, shift: number, bias:
   const i5 = i4 + step;
   const i6 = i5 + step;
   const i7 = i6 + step;
-  const [c1, c2, c3, c5, c6, c7] = [w[i1]!, w[i2]!, w[i3]!, w[i5]!, w[i6]!, w[i7]!];
+  const c1 = w[i1]!;
+  const c2 = w[i2]!;
+  const c3 = w[i3]!;
+  const c5 = w[i5]!;
+  const c6 = w[i6]!;
+  const c7 = w[i7]!;
 
   const turn = Math.imul(c2 + c6, 4433);
   const e2 = turn - Math.imul(c6, 15137);
@@ -102,11 +107,12 @@ export function upsampler(plane: Plane, sx: number, sy: number): RowReader {
     // Both axes in one rounding: the sums keep two more bits where rows are blended. The roundings of left and right differ, so that they cancel.
     const [left, right, shift] = sy === 1 ? [1, 2, 2] : [8, 7, 4];
     for (let x = 0; x < width; x++) sums[x] = sy === 1 ? near[x]! : 3 * near[x]! + far[x]!;
-    for (let x = 0; x < width; x++) {
-      const s = sums[x]!;
-      out[2 * x] = (3 * s + (x > 0 ? sums[x - 1]! : s) + left) >> shift;
-      out[2 * x + 1] = (3 * s + (x + 1 < width ? sums[x + 1]! : s) + right) >> shift;
+    out[0] = (4 * sums[0]! + left) >> shift;
+    for (let x = 1; x < width; x++) {
+      out[2 * x - 1] = (3 * sums[x - 1]! + sums[x]! + right) >> shift;
+      out[2 * x] = (3 * sums[x]! + sums[x - 1]! + left) >> shift;
     }
+    out[2 * width - 1] = (4 * sums[width - 1]! + right) >> shift;
   };
 }
 
@@ -114,35 +120,42 @@ export function upsampler(plane: Plane, sx: number, sy: number): RowReader {
 export type ColorSpace = 'gray' | 'rgb' | 'ycc' | 'cmyk' | 'ycck';
 
 /** Turns rows of component samples into a row of RGB. */
-export function toRgb(space: ColorSpace, lines: readonly Uint8Array[], width: number, out: Uint8Array): void {
+export function toRgb(space: ColorSpace, lines: readonly Uint8Array[], out: Uint8Array): void {
   const [a, b, c, k] = lines as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
-  for (let x = 0, o = 0; x < width; x++, o += 3) {
-    if (space === 'gray') {
-      out[o] = out[o + 1] = out[o + 2] = a[x]!;
-      continue;
-    }
-    let red = a[x]!;
-    let green = b[x]!;
-    let blue = c[x]!;
-    if (space === 'ycc' || space === 'ycck') {
-      const y = red;
-      const cb = green - 128;
-      const cr = blue - 128;
-      red = clamp(y + ((91881 * cr + 32768) >> 16));
-      green = clamp(y + ((-22554 * cb - 46802 * cr + 32768) >> 16));
-      blue = clamp(y + ((116130 * cb + 32768) >> 16));
-    }
-    if (k) {
-      // Adobe stores ink inverted: what is stored is light. YCCK holds the light of the ink's complement.
-      if (space === 'ycck') [red, green, blue] = [255 - red, 255 - green, 255 - blue];
-      const light = k[x]!;
-      red = light - share(255 - red, light);
-      green = light - share(255 - green, light);
-      blue = light - share(255 - blue, light);
-    }
-    out[o] = red;
-    out[o + 1] = green;
-    out[o + 2] = blue;
+  switch (space) {
+    case 'gray':
+      for (let x = 0, o = 0; o < out.length; x++, o += 3) out[o] = out[o + 1] = out[o + 2] = a[x]!;
+      return;
+    case 'rgb':
+    case 'cmyk':
+      for (let x = 0, o = 0; o < out.length; x++, o += 3) {
+        out[o] = a[x]!;
+        out[o + 1] = b[x]!;
+        out[o + 2] = c[x]!;
+      }
+      break;
+    default:
+      yccToRgb(a, b, c, out);
+  }
+  if (k) addInk(out, k, space === 'ycck' ? 0 : 255);
+}
+
+function yccToRgb(ys: Uint8Array, cbs: Uint8Array, crs: Uint8Array, out: Uint8Array): void {
+  for (let x = 0, o = 0; o < out.length; x++, o += 3) {
+    const y = ys[x]!;
+    const cb = cbs[x]! - 128;
+    const cr = crs[x]! - 128;
+    out[o] = clamp(y + ((91881 * cr + 32768) >> 16));
+    out[o + 1] = clamp(y + ((-22554 * cb - 46802 * cr + 32768) >> 16));
+    out[o + 2] = clamp(y + ((116130 * cb + 32768) >> 16));
+  }
+}
+
+/** Adobe stores black, and plain CMYK, as the light that ink leaves; YCCK gives the ink itself. `flip` 255 turns light into ink. */
+function addInk(out: Uint8Array, black: Uint8Array, flip: number): void {
+  for (let o = 0; o < out.length; o++) {
+    const light = black[Math.floor(o / 3)]!;
+    out[o] = light - share(out[o]! ^ flip, light);
   }
 }
 

@@ -67,8 +67,8 @@ export async function decodePng(bytes: Uint8Array): Promise<RgbImage> {
 function readChunks(bytes: Uint8Array): { header: Header; palette: Uint8Array; data: Uint8Array[] } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let header: Header | undefined;
-  // Entries that the file does not define are a gray ramp in Pillow.
-  const palette = Uint8Array.from({ length: 768 }, (_, i) => Math.floor(i / 3));
+  // Entries that the file does not define are black.
+  const palette = new Uint8Array(768);
   const data: Uint8Array[] = [];
   for (let at = 8; ; ) {
     if (at + 12 > bytes.length) throw new FormatError('truncated', `the file ends at byte ${bytes.length}, in the middle of its chunks`);
@@ -127,13 +127,26 @@ async function inflate(chunks: readonly Uint8Array[], size: number): Promise<Uin
 
 /** Undoes the prediction of a row in place. `step`: bytes of a pixel. */
 function unfilter(type: number, row: Uint8Array, above: Uint8Array, step: number): void {
-  if (type > 4) throw new FormatError('structure', `a row has filter ${type}`);
-  if (type === 0) return;
-  for (let i = 0; i < row.length; i++) {
-    const a = i >= step ? row[i - step]! : 0;
-    const b = above[i]!;
-    const c = i >= step ? above[i - step]! : 0;
-    row[i] = row[i]! + (type === 1 ? a : type === 2 ? b : type === 3 ? (a + b) >> 1 : paeth(a, b, c));
+  const n = row.length;
+  switch (type) {
+    case 0:
+      return;
+    case 1:
+      for (let i = step; i < n; i++) row[i] = row[i]! + row[i - step]!;
+      return;
+    case 2:
+      for (let i = 0; i < n; i++) row[i] = row[i]! + above[i]!;
+      return;
+    case 3:
+      for (let i = 0; i < step; i++) row[i] = row[i]! + (above[i]! >> 1);
+      for (let i = step; i < n; i++) row[i] = row[i]! + ((row[i - step]! + above[i]!) >> 1);
+      return;
+    case 4:
+      for (let i = 0; i < step; i++) row[i] = row[i]! + above[i]!;
+      for (let i = step; i < n; i++) row[i] = row[i]! + paeth(row[i - step]!, above[i]!, above[i - step]!);
+      return;
+    default:
+      throw new FormatError('structure', `a row has filter ${type}`);
   }
 }
 
