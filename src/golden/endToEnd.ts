@@ -81,19 +81,35 @@ export async function encodePictures({ model, programs }: OpenModel, inputs: Ten
       keep,
       visit: (program, pixels) => {
         push('pixel_values', pixels);
+        push(`pixel_values_${images.length}`, pixels);
         for (const k of program.plan.readable.keys()) push(k, programs.engine.read(program, k));
       },
     });
     images.push({ ...rows, key: name });
   }
-  const order = ['pixel_values', ...[...stacks.keys()].filter((k) => k !== 'pixel_values' && k !== 'projected'), 'projected'];
+  const isPixels = (k: string) => k.startsWith('pixel_values');
+  const order = [...[...stacks.keys()].filter(isPixels), ...[...stacks.keys()].filter((k) => !isPixels(k) && k !== 'projected'), 'projected'];
+  padTiles(stacks, cmp);
   for (const name of order) if (stacks.has(name)) cmp.close(name, concat(stacks.get(name)!));
   return images;
 }
 
-/** Prompt ids with -200 at each picture -> pieces. */
-export function splice(ids: ArrayLike<number>, images: readonly ImageRows[], next: { image: number } = { image: 0 }): Piece[] {
-  return Array.from(ids, (id) => (id === -200 ? images[next.image++]! : id));
+/** HF-native cases stack all pictures' tiles and fill up with zero tiles. */
+function padTiles(stacks: Map<string, Float32Array[]>, cmp: Comparison): void {
+  const shape = cmp.expected.get('pixel_values')?.shape;
+  if (shape?.length !== 5 || shape[0]! < 2) return;
+  const [pictures, tiles] = shape as [number, number];
+  const all: Float32Array[] = [];
+  for (let i = 0; i < pictures; i++) {
+    const own = stacks.get(`pixel_values_${i}`) ?? [];
+    all.push(...own, ...Array.from({ length: tiles - own.length }, () => new Float32Array(own[0]!.length)));
+  }
+  stacks.set('pixel_values', all);
+}
+
+/** Prompt ids with -200 (or the HF-native image id) at each picture -> pieces. */
+export function splice(ids: ArrayLike<number>, images: readonly ImageRows[], next: { image: number } = { image: 0 }, imageId = -200): Piece[] {
+  return Array.from(ids, (id) => (id === imageId ? images[next.image++]! : id));
 }
 
 /** Scores the prompt and compares what the language model gives at every row. */
@@ -148,7 +164,7 @@ export function concat(parts: readonly Float32Array[]): Float32Array {
 export async function standardCase(m: OpenModel, c: GoldenCase, inputs: Tensors, expected: Tensors): Promise<void> {
   const cmp = new Comparison(c, expected);
   const images = m.model.encoder ? await encodePictures(m, inputs, cmp) : [];
-  const prompt = splice(integers(inputs, 'input_ids'), images);
+  const prompt = splice(integers(inputs, 'input_ids'), images, { image: 0 }, c.params.image_token_id as number | undefined);
   const taps = new Map([...['inputs_embeds', 'lm_final_norm'], ...[...expected.keys()].filter((n) => n.startsWith('lm_hidden_'))].map((n) => [n, n]));
   taps.set('logits', 'logits');
   await compareScore(m, prompt, cmp, new Map([...taps].filter(([, n]) => expected.has(n))));

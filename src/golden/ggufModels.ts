@@ -26,6 +26,7 @@ async function languageModel(m: OpenModel, c: GoldenCase, inputs: Tensors, expec
   const { text_token_ids } = c.params as unknown as Params;
   const cmp = new Comparison(c, expected);
   const texts = { text: text_token_ids, random: [...integers(inputs, 'ids_random')] };
+  // Building the graph takes the weights: then their layouts are known.
   m.model.decoder.graph('score');
   const mode = isFloat(m) ? 'float' : 'llamacpp';
   for (const [name, ids] of Object.entries(texts)) {
@@ -48,11 +49,14 @@ const languageModels: CaseRunner = {
   async run(dir) {
     const c = readCase(dir);
     const [inputs, expected] = await Promise.all([loadTensors(join(dir, 'inputs.safetensors')), loadTensors(join(dir, 'expected.safetensors'))]);
-    const checkpoint = openGgufPair(await openGguf(fileSource(join(dir, 'model.gguf'))));
-    const tokenizer = await checkpoint.tokenizer();
+    const open = async () => openGgufPair(await openGguf(fileSource(join(dir, 'model.gguf'))));
+    const tokenizer = await (await open()).tokenizer();
     const { text, text_token_ids } = c.params as unknown as Params;
     assertSame('token ids', tokenizer!.encode(text, { bos: true }), text_token_ids);
-    await withModel(checkpoint, {}, (m) => languageModel(m, c, inputs, expected));
+    // Exactly, and as people run it.
+    for (const precision of ['float', 'stored'] as const) {
+      await withModel(await open(), { precision }, (m) => languageModel(m, c, inputs, expected));
+    }
   },
 };
 
@@ -68,7 +72,8 @@ const pairs: CaseRunner = {
     const [inputs, expected] = await Promise.all([loadTensors(join(dir, 'inputs.safetensors')), loadTensors(join(dir, 'expected.safetensors'))]);
     const open = async (file: string) => openGguf(fileSource(join(dir, file)));
     const mmproj = existsSync(join(dir, 'mmproj.gguf')) ? await open('mmproj.gguf') : undefined;
-    await withModel(openGgufPair(await open('model.gguf'), mmproj), {}, async (m) => {
+    // The tolerances are for exact kernels.
+    await withModel(openGgufPair(await open('model.gguf'), mmproj), { precision: 'float' }, async (m) => {
       const cmp = new Comparison(c, expected);
       for (const [i, name] of pictureNames(inputs).entries()) {
         const keep = ['vision_embeddings', 'vision_hidden_0', ...Array.from({ length: 8 }, (_, l) => `vision_hidden_${l + 1}`)];

@@ -16,7 +16,7 @@ import { assertClose, assertSame, floats, loadTensors, readCase } from './compar
 import { Comparison, concat, encodePictures, greedy, splice, standardCase, withModel } from './endToEnd.ts';
 import type { CaseRunner } from './runner.ts';
 
-const STANDARD = ['original-pad', 'original-split-tower', 'mistral-gqa', 'hf-llava'];
+const STANDARD = ['original-pad', 'original-split-tower', 'mistral-gqa', 'hf-llava', 'hf-llava-next', 'anyres-unpad-wide', 'anyres-unpad-two-images'];
 
 async function load(dir: string) {
   const [inputs, expected] = await Promise.all([loadTensors(join(dir, 'inputs.safetensors')), loadTensors(join(dir, 'expected.safetensors'))]);

@@ -22,8 +22,14 @@ export interface WeightUse {
   readonly parts: readonly { readonly files: TensorFiles; readonly info: TensorInfo }[];
 }
 
+export interface WeightOptions {
+  /** `float`: matrices of every type become f32. */
+  readonly precision?: 'stored' | 'float';
+}
+
 interface Table {
   readonly files: TensorFiles;
+  readonly options: WeightOptions;
   readonly uses: Map<string, WeightUse>;
   readonly taken: Set<string>;
 }
@@ -37,8 +43,8 @@ export class Weights {
     this.prefix = prefix;
   }
 
-  static over(files: TensorFiles): Weights {
-    return new Weights({ files, uses: new Map(), taken: new Set() }, '');
+  static over(files: TensorFiles, options: WeightOptions = {}): Weights {
+    return new Weights({ files, options, uses: new Map(), taken: new Set() }, '');
   }
 
   /** The weights below `prefix.name`. */
@@ -111,7 +117,7 @@ export class Weights {
     const types = new Set(infos.map((t) => t.type));
     const type = infos[0]!.type;
     if (types.size > 1) throw new UnsupportedError(`${infos[0]!.name}: stacked with another type: got ${[...types].join(' and ')}`);
-    return LAYOUT[type] ?? 'packed-f32';
+    return this.#table.options.precision === 'float' ? 'packed-f32' : (LAYOUT[type] ?? 'packed-f32');
   }
 
   #find(name: string): TensorInfo {

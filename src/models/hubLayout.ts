@@ -75,7 +75,9 @@ function canonicalConfig(raw: Config): Config {
     mm_projector_type: 'mlp2x_gelu',
     mm_vision_select_layer: layer,
     mm_vision_select_feature: raw.string('vision_feature_select_strategy', 'default') === 'full' ? 'cls_patch' : 'patch',
-    image_aspect_ratio: raw.string('model_type', 'llava') === 'llava_next' ? 'anyres' : 'square',
+    ...(raw.string('model_type', 'llava') === 'llava_next'
+      ? { image_aspect_ratio: 'anyres', mm_patch_merge_type: 'spatial_unpad', image_grid_pinpoints: raw.values.image_grid_pinpoints ?? null, image_grid_order: 'height-first' }
+      : { image_aspect_ratio: 'square' }),
     image_token_index: raw.values.image_token_index ?? raw.values.image_token_id ?? null,
   });
 }

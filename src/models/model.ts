@@ -26,6 +26,8 @@ export interface Checkpoint {
 }
 
 export interface ModelOptions {
+  /** `stored`: quantized weights stay quantized (default). `float`: matrices become f32 at load: exact, large and slow, for comparing with references. */
+  readonly precision?: 'stored' | 'float';
   /** Rows that the KV cache holds; default: the model's own context, at most 4096. */
   readonly context?: number;
   /** Rows of a prefill chunk at most; default 512. */

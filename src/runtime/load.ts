@@ -49,7 +49,8 @@ async function loadPacked(engine: Engine, to: Tensor, files: TensorFiles, info: 
   const cols = info.shape.slice(1).reduce((a, b) => a * b, 1);
   const block = BLOCKS[info.type];
   const rowBytes = (cols / block.values) * block.bytes;
-  const native = LAYOUT[info.type] !== undefined;
+  // What the layout is not made for goes through f32.
+  const native = LAYOUT[info.type] === to.dtype;
   const stagedBytes = native ? rowBytes : cols * 4;
   const piece = Math.max(PACK_ROWS, Math.floor(PIECE / rowBytes / PACK_ROWS) * PACK_ROWS);
   for (let r = 0; r < rows; r += piece) {

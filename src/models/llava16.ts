@@ -1,0 +1,93 @@
+// LLaVA-1.6 "anyres" (Liu et al. 2024): the picture in tiles of the best fitting grid, and once more as a whole.
+//
+//   flat           [base rows; rows of every tile]
+//   spatial        [base rows; rows of the grid, row-major over all tiles]
+//   spatial_unpad  the same without the padding, and `image_newline` at the end of every grid row
+
+import { FormatError, UnsupportedError } from '../errors.ts';
+import { dequantize } from '../formats/dequantize.ts';
+import type { TensorFiles } from '../formats/tensors.ts';
+import { Weights } from '../graph/weights.ts';
+import { preprocessAnyres, readPinpoints } from '../image/anyres.ts';
+import { preprocessing, type Size } from '../image/preprocess.ts';
+import { openDecoder, openTower, type Tower } from './llava15.ts';
+import type { Checkpoint, ImageEncoder, ModelDefinition } from './model.ts';
+
+const MERGES = ['flat', 'spatial', 'spatial_unpad'];
+
+export const llava16: ModelDefinition = {
+  name: 'llava-1.6',
+  matches: ({ config }) => config.string('image_aspect_ratio', '') === 'anyres',
+  open(checkpoint, options) {
+    const weights = Weights.over(checkpoint.files, options);
+    const decoder = openDecoder(weights, checkpoint.config, options);
+    return { name: 'llava-1.6', weights: [weights], decoder, ...(checkpoint.vision && { encoder: tiled(openTower(weights, checkpoint), checkpoint) }) };
+  },
+};
+
+function tiled(tower: Tower, { config, vision, files }: Checkpoint): ImageEncoder {
+  const settings = preprocessing(vision!.preprocessor.values, 'square', vision!.preprocessor.where);
+  const merge = config.string('mm_patch_merge_type', 'flat');
+  if (!MERGES.includes(merge)) throw new UnsupportedError(`${config.where}: mm_patch_merge_type: got ${merge}, expected one of ${MERGES.join(', ')}`);
+  // HF-native files have [height, width] pairs in their preprocessor settings.
+  const own = config.values.image_grid_pinpoints;
+  const native = config.string('image_grid_order', 'width-first') === 'height-first';
+  const pinpoints = readPinpoints(own, native ? 'height-first' : 'width-first', `${config.where}: image_grid_pinpoints`);
+  let newline: Float32Array | undefined;
+  return {
+    prepare: tower.prepare,
+    async encode(programs, image, options) {
+      const pixels = await preprocessAnyres(image, settings, pinpoints, programs.engine);
+      const size = 3 * pixels.width * pixels.height;
+      const tiles = Array.from({ length: pixels.tiles }, (_, i) => pixels.data.subarray(i * size, (i + 1) * size));
+      const features = await tower.run(programs, tiles, options);
+      if (merge === 'spatial_unpad') newline ??= await readVector(files, 'model.image_newline', tower.hidden);
+      const rows = merge === 'flat' ? concat(features) : merged(features, tower, pixels.grid, image, newline);
+      return { features: rows, rows: rows.length / tower.hidden };
+    },
+  };
+}
+
+/** Base rows, then the grid's rows: with `newline` unpadded to the picture's proportions and one newline row after each grid row. */
+function merged([base, ...tiles]: readonly Float32Array[], { side, hidden }: Tower, grid: Size, image: Size, newline: Float32Array | undefined): Float32Array {
+  const window = newline ? unpad({ width: grid.width * side, height: grid.height * side }, image) : { top: 0, bottom: grid.height * side, left: 0, right: grid.width * side };
+  const parts = [base!];
+  for (let y = window.top; y < window.bottom; y++) {
+    for (let x = window.left; x < window.right; x++) {
+      const tile = tiles[Math.floor(y / side) * grid.width + Math.floor(x / side)]!;
+      const row = (y % side) * side + (x % side);
+      parts.push(tile.subarray(row * hidden, (row + 1) * hidden));
+    }
+    if (newline) parts.push(newline);
+  }
+  return concat(parts);
+}
+
+/** The part of a canvas of patches that shows the picture. Float64, the scale first: the reference's order. */
+export function unpad(canvas: Size, image: Size): { top: number; bottom: number; left: number; right: number } {
+  const { width: cw, height: ch } = canvas;
+  if (image.width / image.height > cw / ch) {
+    const pad = Math.floor((ch - Math.trunc(image.height * (cw / image.width))) / 2);
+    return { top: pad, bottom: ch - pad, left: 0, right: cw };
+  }
+  const pad = Math.floor((cw - Math.trunc(image.width * (ch / image.height))) / 2);
+  return { top: 0, bottom: ch, left: pad, right: cw - pad };
+}
+
+async function readVector(files: TensorFiles, name: string, size: number): Promise<Float32Array> {
+  const info = files.tensors.get(name);
+  if (!info || info.shape.reduce((a, b) => a * b, 1) !== size) throw new FormatError('structure', `${files.name}: needs ${name} of ${size} values: got ${info ? `[${info.shape}]` : 'none'}`);
+  const bytes = new Uint8Array(info.bytes);
+  await files.readInto(info, bytes);
+  return dequantize(info.type, bytes);
+}
+
+function concat(parts: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const p of parts) {
+    out.set(p, at);
+    at += p.length;
+  }
+  return out;
+}
