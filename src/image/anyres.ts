@@ -55,7 +55,7 @@ export async function canvas(image: RgbImage, target: Size, engine: Engine): Pro
   const width = scaleX < scaleY ? target.width : Math.min(Math.ceil(image.width * scaleY), target.width);
   const height = scaleX < scaleY ? Math.min(Math.ceil(image.height * scaleX), target.height) : target.height;
   const resized = await resize(image, width, height, engine);
-  return crop(resized, { left: -Math.floor((target.width - width) / 2), top: -Math.floor((target.height - height) / 2), ...target });
+  return crop(resized, { left: 0 - Math.floor((target.width - width) / 2), top: 0 - Math.floor((target.height - height) / 2), ...target });
 }
 
 /** Tiles of one picture, and how they lie. */

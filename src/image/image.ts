@@ -52,7 +52,7 @@ export const whole = ({ width, height }: RgbImage): Window => ({ left: 0, top: 0
 /** The smallest square around an image, with the image in its middle: one pixel nearer to the left and the top where it cannot be. */
 export function squareAround({ width, height }: RgbImage): Window {
   const side = Math.max(width, height);
-  return { left: -Math.floor((side - width) / 2), top: -Math.floor((side - height) / 2), width: side, height: side };
+  return { left: 0 - Math.floor((side - width) / 2), top: 0 - Math.floor((side - height) / 2), width: side, height: side };
 }
 
 /** A rectangle of the given size in the middle of an image, or around it; an odd pixel is left over at the right and the bottom. */

@@ -27,7 +27,12 @@ export async function loadImage(input: ImageInput, options: LoadOptions = {}): P
 }
 
 const isPixels = (input: ImageInput): input is RgbImage =>
-  typeof input === 'object' && input !== null && 'width' in input && 'height' in input && 'data' in input && (input as RgbImage).data instanceof Uint8Array;
+  typeof input === 'object' &&
+  input !== null &&
+  'width' in input &&
+  'height' in input &&
+  'data' in input &&
+  (input as RgbImage).data instanceof Uint8Array;
 
 async function bytesOf(input: Exclude<ImageInput, RgbImage>, options: LoadOptions): Promise<{ bytes: Uint8Array; name: string }> {
   if (input instanceof Uint8Array) return { bytes: input, name: 'image' };
