@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InputError } from '../../src/errors.ts';
-import { baseTile, canvas, preprocessAnyres, readPinpoints, selectBestResolution } from '../../src/image/anyres.ts';
+import { baseTile, canvas, preprocessAnyres, readPinpoints, selectBestResolution, unpadded } from '../../src/image/anyres.ts';
 import { crop } from '../../src/image/image.ts';
 import { type AspectMode, fit, normalize, pixelsOf, preprocessing, resizedSize } from '../../src/image/preprocess.ts';
 import { coldEngine } from '../harness.ts';
@@ -101,6 +101,17 @@ test('the best resolution', () => {
   assert.deepEqual(best(640, 480), [672, 672]);
   assert.deepEqual(best(1000, 1), [1008, 336]);
   assert.deepEqual(best(333, 777), [336, 1008]);
+});
+
+test('the features that show the picture, down to none', () => {
+  const size = (width: number, height: number, grid: readonly [number, number]) => {
+    const w = unpadded({ width, height }, { width: grid[0], height: grid[1] });
+    return [w.width, w.height];
+  };
+  assert.deepEqual(size(640, 480, [48, 48]), [48, 36]);
+  assert.deepEqual(size(1920, 1080, [48, 48]), [48, 28]);
+  assert.deepEqual(size(1, 1000, [24, 72]), [0, 72]);
+  assert.deepEqual(size(1000, 1, [72, 24]), [72, 0]);
 });
 
 test('any-resolution tiles: the whole picture first, then the grid by rows', async () => {

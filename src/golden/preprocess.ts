@@ -2,10 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { baseTile, canvas, preprocessAnyres, readPinpoints, selectBestResolution } from '../image/anyres.ts';
+import { baseTile, canvas, preprocessAnyres, readPinpoints, selectBestResolution, unpadded } from '../image/anyres.ts';
 import { decodeImage } from '../image/decode.ts';
 import type { RgbImage } from '../image/image.ts';
-import { type AspectMode, fit, type ImageSettings, pixelsOf, preprocessing, type Size } from '../image/preprocess.ts';
+import { type AspectMode, fit, type ImageSettings, pixelsOf, preprocessing } from '../image/preprocess.ts';
 import { Engine } from '../runtime/engine.ts';
 import { nodePlatform } from '../runtime/node.ts';
 import { assertClose, assertSame, floats, type GoldenCase, integers, type LoadedTensor, loadTensors, readCase, tensor } from './compare.ts';
@@ -85,12 +85,29 @@ async function real(engine: Engine, dir: string): Promise<void> {
   }
 }
 
+interface CountRow {
+  readonly wh: readonly [number, number];
+  readonly best_wh: readonly number[];
+  readonly grid_wh: readonly number[];
+  readonly unpadded_feature_hw: readonly number[];
+  readonly tokens_spatial_unpad: number;
+}
+
 function resolutions(dir: string): void {
   const { params } = readCase(dir);
   const pinpoints = readPinpoints(params.pinpoints, 'width-first');
-  for (const { wh, best_wh } of params.rows as readonly { wh: [number, number]; best_wh: [number, number] }[]) {
-    const best: Size = selectBestResolution({ width: wh[0], height: wh[1] }, pinpoints);
-    assertSame(`best resolution of ${wh.join(' x ')}`, [best.width, best.height], best_wh);
+  const patches = params.patches_per_side as number;
+  for (const row of params.rows as readonly CountRow[]) {
+    const size = { width: row.wh[0], height: row.wh[1] };
+    const name = `${size.width} x ${size.height}`;
+    const best = selectBestResolution(size, pinpoints);
+    assertSame(`best resolution of ${name}`, [best.width, best.height], row.best_wh);
+    // Pinpoints are whole tiles of 336 pixels.
+    const grid = { width: best.width / 336, height: best.height / 336 };
+    assertSame(`grid of ${name}`, [grid.width, grid.height], row.grid_wh);
+    const { width, height } = unpadded(size, { width: grid.width * patches, height: grid.height * patches });
+    assertSame(`unpadded features of ${name}`, [height, width], row.unpadded_feature_hw);
+    assertSame(`tokens of ${name}`, [patches ** 2 + height * (width + 1)], [row.tokens_spatial_unpad]);
   }
 }
 

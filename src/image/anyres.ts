@@ -3,7 +3,7 @@
 
 import { InputError } from '../errors.ts';
 import type { Engine } from '../runtime/engine.ts';
-import { crop, type RgbImage } from './image.ts';
+import { crop, type RgbImage, type Window } from './image.ts';
 import { fit, type ImageSettings, normalize, type Pixels, type Size } from './preprocess.ts';
 import { resize } from './resize.ts';
 
@@ -83,6 +83,19 @@ export async function preprocessAnyres(
   const fitted: RgbImage[] = [];
   for (const tile of tiles) fitted.push(await fit(tile, { ...settings, mode: 'square' }, engine));
   return { ...(await normalize(fitted, settings, engine)), grid };
+}
+
+/** The part of a grid of features that shows the picture and not the canvas around it. It may have no rows or no columns. */
+export function unpadded(image: Size, grid: Size): Window {
+  // The quotient first, then the product: the reference's rounding. Both sides lose the same, so that an odd row stays.
+  if (image.width / image.height > grid.width / grid.height) {
+    const height = Math.trunc(image.height * (grid.width / image.width));
+    const top = Math.floor((grid.height - height) / 2);
+    return { left: 0, top, width: grid.width, height: grid.height - 2 * top };
+  }
+  const width = Math.trunc(image.width * (grid.height / image.height));
+  const left = Math.floor((grid.width - width) / 2);
+  return { left, top: 0, width: grid.width - 2 * left, height: grid.height };
 }
 
 /** The whole picture as one square tile, whatever its proportions. */
