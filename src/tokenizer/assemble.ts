@@ -15,8 +15,8 @@ export interface TokenizerParts {
   encodeText(text: string, atStart: boolean, out: number[]): void;
   /** Hook for a text whose very first thing is an added token. */
   beforeFirst?(token: number, out: number[]): void;
-  /** Id of a token of the model by the text it stands for. */
-  idOf(text: string): number | undefined;
+  /** Id of a token of the model by the text it stands for, -1 where there is none. */
+  idOf(text: string): number;
   readonly bosId: number | null;
   readonly eosId: number | null;
   readonly addBos: boolean;
@@ -124,7 +124,10 @@ export function assemble(parts: TokenizerParts): Tokenizer {
       return parts.dropLeadingSpace && text.startsWith(' ') ? text.slice(1) : text;
     },
     tokenToBytes: (id) => table.bytes(id).slice(),
-    tokenId: (text) => addedIds.get(text) ?? parts.idOf(text) ?? null,
+    tokenId(text) {
+      const id = addedIds.get(text) ?? parts.idOf(text);
+      return id >= 0 ? id : null;
+    },
     isControl: control,
     stream: (options) => tokenStream((id) => shown(id, options)),
   };

@@ -1,14 +1,15 @@
 // Byte-pair encoding by merge ranks, of words over single characters: GPT-2's byte alphabet, or plain characters with byte fallback.
 
 import { codePointBounds, mergeSymbols } from './mergeSymbols.ts';
+import type { StringTable } from './stringTable.ts';
 import { byteOf } from './tokenTable.ts';
 
 /** The model of one vocabulary. */
 export interface BpeModel {
   /** Token ids by their text in the model's alphabet. Control tokens are not among them: no merge may form one. */
-  readonly ids: ReadonlyMap<string, number>;
-  /** Rank by `left SPACE right`; null: the rank of a pair is the id of its concatenation (tiktoken). */
-  readonly merges: ReadonlyMap<string, number> | null;
+  readonly ids: StringTable;
+  /** Ranks of `left SPACE right`; null: the rank of a pair is the id of its concatenation (tiktoken). */
+  readonly merges: StringTable | null;
   /** A word that is a token is taken at once. */
   readonly ignoreMerges: boolean;
   /** Characters without a token become `<0xXX>` tokens. */
@@ -26,13 +27,12 @@ const utf8 = new TextEncoder();
 /** Encodes words (what the pre-tokenizer left whole). Recent words are remembered. */
 export function bpeEncoder(model: BpeModel): (word: string, out: number[]) => void {
   const { ids, merges } = model;
-  let longest = 1;
-  for (const text of (merges ?? ids).keys()) if (text.length > longest) longest = text.length;
+  const { longest } = merges ?? ids;
   const byteIds = new Int32Array(256).fill(-1);
   if (model.byteFallback) {
     for (let byte = 0; byte < 256; byte++) {
       const text = `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
-      byteIds[byteOf(text)] = ids.get(text) ?? -1;
+      byteIds[byteOf(text)] = ids.find(text);
     }
   }
   // Two generations make a cheap cache of recent words: what is found in the old one moves to the new.
@@ -40,24 +40,24 @@ export function bpeEncoder(model: BpeModel): (word: string, out: number[]) => vo
   let old = young;
 
   function encode(word: string, out: number[]): void {
-    const whole = model.ignoreMerges || merges === null ? ids.get(word) : undefined;
-    if (whole !== undefined) {
+    const whole = model.ignoreMerges || merges === null ? ids.find(word) : -1;
+    if (whole >= 0) {
       out.push(whole);
       return;
     }
     const bounds = codePointBounds(word);
+    // The length spares most lookups in long words.
     const rank = merges
-      ? (start: number, mid: number, end: number): number =>
-          end - start >= longest ? -1 : (merges.get(`${word.slice(start, mid)} ${word.slice(mid, end)}`) ?? -1)
-      : (start: number, _: number, end: number): number => (end - start > longest ? -1 : (ids.get(word.slice(start, end)) ?? -1));
+      ? (start: number, mid: number, end: number): number => (end - start >= longest ? -1 : merges.findPair(word, start, mid, end))
+      : (start: number, _: number, end: number): number => (end - start > longest ? -1 : ids.find(word, start, end));
     const result = mergeSymbols(bounds, rank);
     const unknown = { last: false };
     for (let i = 1; i < result.length; i++) emit(word.slice(result[i - 1]!, result[i]!), out, unknown);
   }
 
   function emit(symbol: string, out: number[], unknown: { last: boolean }): void {
-    const id = ids.get(symbol);
-    if (id !== undefined) {
+    const id = ids.find(symbol);
+    if (id >= 0) {
       out.push(id);
       unknown.last = false;
       return;

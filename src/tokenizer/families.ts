@@ -64,19 +64,8 @@ export function byteLevelTokenizer(model: BpeModel, pieces: TokenList, common: C
     encodeText(text, _, out) {
       for (const word of splitIsolated(text, expression)) encodeWord(toAlphabet(word), out);
     },
-    idOf: (text) => model.ids.get(toAlphabet(text)),
+    idOf: (text) => model.ids.find(toAlphabet(text)),
     dropLeadingSpace: false,
     unknownSurface: '',
   });
-}
-
-/** Ranks of merges given as `left right` lines. */
-export function mergeRanks(lines: Iterable<string>): Map<string, number> {
-  const ranks = new Map<string, number>();
-  let rank = 0;
-  for (const line of lines) {
-    if (!ranks.has(line)) ranks.set(line, rank);
-    rank++;
-  }
-  return ranks;
 }

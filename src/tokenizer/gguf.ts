@@ -5,7 +5,8 @@ import type { GgufMetadata } from '../formats/ggufMetadata.ts';
 import { plainAdded } from './addedTokens.ts';
 import { END_TEXTS } from './assemble.ts';
 import { namedExpression } from './expressions.ts';
-import { byteLevelTokenizer, type Common, mergeRanks, sentencepieceTokenizer } from './families.ts';
+import { byteLevelTokenizer, type Common, sentencepieceTokenizer } from './families.ts';
+import { stringTable } from './stringTable.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { BYTE, CONTROL, NORMAL, UNKNOWN, USER_DEFINED } from './tokenTable.ts';
 
@@ -79,15 +80,11 @@ export function tokenizerFromGguf(meta: TokenizerMetadata, options: GgufTokenize
 }
 
 function byteLevel(meta: TokenizerMetadata, pieces: { texts: string[]; kinds: number[] }, common: Common): Tokenizer {
-  const ids = new Map<string, number>();
-  for (let id = 0; id < pieces.texts.length; id++) {
-    const kind = pieces.kinds[id];
-    if (kind !== CONTROL && kind !== UNKNOWN && kind !== USER_DEFINED) ids.set(pieces.texts[id]!, id);
-  }
+  const ids = stringTable(pieces.texts, 'last', (id) => ![CONTROL, UNKNOWN, USER_DEFINED].includes(pieces.kinds[id]!));
   const named = meta.string(`${K}pre`, 'default');
   const name = named === 'default' || named === '' ? oldFileExpression(meta) : named;
   const expression = namedExpression(name, `${K}pre`);
-  const merges = mergeRanks(meta.strings(`${K}merges`));
+  const merges = stringTable(meta.strings(`${K}merges`), 'first');
   const ignoreMerges = name.startsWith('llama');
   return byteLevelTokenizer(
     { ids, merges, ignoreMerges, byteFallback: false, unkId: null, fuseUnk: false },

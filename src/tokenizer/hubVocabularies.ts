@@ -5,18 +5,20 @@ import { type AddedToken, plainAdded } from './addedTokens.ts';
 import type { BpeModel } from './bpe.ts';
 import { bytesToAlphabet } from './byteAlphabet.ts';
 import { namedExpression } from './expressions.ts';
-import { byteLevelTokenizer, type Common, mergeRanks, sentencepieceTokenizer } from './families.ts';
+import { byteLevelTokenizer, type Common, sentencepieceTokenizer } from './families.ts';
 import type { HubConfig } from './hubConfig.ts';
 import { readSentencepieceModel } from './sentencepieceModel.ts';
+import { stringTable } from './stringTable.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { CONTROL, checkId, NORMAL, setToken, type TokenList, UNKNOWN, USER_DEFINED } from './tokenTable.ts';
+import { readVocabulary } from './vocabularyJson.ts';
 
 /** Adds the configured tokens to a vocabulary: new ids, and special texts that the vocabulary has already. */
-function addTokens(list: TokenList, config: HubConfig, idOf: (text: string) => number | undefined, raw: boolean): AddedToken[] {
+function addTokens(list: TokenList, config: HubConfig, idOf: (text: string) => number, raw: boolean): AddedToken[] {
   const tokens = new Map<number, AddedToken>();
   for (const text of config.specialTexts) {
     const id = idOf(text);
-    if (id !== undefined) tokens.set(id, plainAdded(id, text, true));
+    if (id >= 0) tokens.set(id, plainAdded(id, text, true));
   }
   // The slow tokenizers search every added token in the raw text.
   for (const token of config.added.values()) tokens.set(token.id, raw ? { ...token, normalized: false } : token);
@@ -26,6 +28,9 @@ function addTokens(list: TokenList, config: HubConfig, idOf: (text: string) => n
   return [...tokens.values()];
 }
 
+/** Tokens that no merge may form. */
+export const isControl = (list: TokenList, id: number): boolean => list.kinds[id] === CONTROL || list.kinds[id] === UNKNOWN;
+
 const idIn = (added: readonly AddedToken[], text: string | undefined, fallback: number | undefined): number | null =>
   added.find((token) => token.text === text)?.id ?? fallback ?? null;
 
@@ -33,8 +38,7 @@ const idIn = (added: readonly AddedToken[], text: string | undefined, fallback: 
 export function fromSentencepiece(bytes: Uint8Array, config: HubConfig, where: string, legacy: boolean | undefined): Tokenizer {
   const model = readSentencepieceModel(bytes, where);
   const list: TokenList = { texts: [...model.pieces.texts], kinds: [...model.pieces.kinds] };
-  const index = new Map(list.texts.map((text, id) => [text, id]));
-  const added = addTokens(list, config, (text) => index.get(text), true);
+  const added = addTokens(list, config, (text) => list.texts.indexOf(text), true);
   const inModel = (id: number): number | undefined => (id >= 0 && id < list.texts.length ? id : undefined);
   const known = new Set(added.map((token) => token.id));
   for (const id of [model.unkId, model.bosId, model.eosId]) {
@@ -82,17 +86,19 @@ function preOf(config: HubConfig, asked: string | undefined, where: string): str
 export function fromVocabMerges(vocab: string, merges: string, config: HubConfig, where: string, asked: string | undefined): Tokenizer {
   const pre = preOf(config, asked, where);
   const list: TokenList = { texts: [], kinds: [] };
-  const ids = readVocab(parseObject(vocab, `${where}/vocab.json`), list, `${where}/vocab.json`);
+  readVocabulary(vocab, 0, list, `${where}/vocab.json`);
   // A vocabulary without configuration: GPT-2's own control token is known.
   const bare = config.specialTexts.size === 0 && config.added.size === 0;
   const known = bare ? { ...config, specialTexts: new Set(['<|endoftext|>']) } : config;
-  const added = addTokens(list, known, (text) => ids.get(text), false);
-  for (const token of added) if (token.control) ids.delete(token.text);
+  const added = addTokens(list, known, (text) => list.texts.indexOf(text), false);
   const lines = merges.split('\n').map((line) => line.replace(/\r$/, ''));
   if (lines[0]?.startsWith('#version')) lines.shift();
   const model: BpeModel = {
-    ids,
-    merges: mergeRanks(lines.filter((line) => line !== '')),
+    ids: stringTable(list.texts, 'last', (id) => !isControl(list, id)),
+    merges: stringTable(
+      lines.filter((line) => line !== ''),
+      'first',
+    ),
     ignoreMerges: false,
     byteFallback: false,
     unkId: null,
@@ -105,31 +111,6 @@ export function fromVocabMerges(vocab: string, merges: string, config: HubConfig
     addBos: config.addBos ?? false,
   };
   return byteLevelTokenizer(model, list, common, namedExpression(pre, where), pre === 'qwen2');
-}
-
-/** Fills the list from `{token: id}`; the result finds ids by text. */
-export function readVocab(vocab: Readonly<Record<string, unknown>>, list: TokenList, where: string): Map<string, number> {
-  const ids = new Map<string, number>();
-  for (const text of Object.keys(vocab)) {
-    const id = checkId(vocab[text], where, text);
-    ids.set(text, id);
-    setToken(list, id, text, NORMAL);
-  }
-  return ids;
-}
-
-/** JSON.parse of an object. Vocabularies are too large for the strict reader of configurations; a token twice keeps its last id. */
-export function parseObject(json: string, where: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch (error) {
-    throw new FormatError('format', `${where}: broken JSON: ${error instanceof Error ? error.message : error}`, { cause: error });
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new FormatError('structure', `${where}: got ${json.slice(0, 20)}, an object is expected`);
-  }
-  return value as Record<string, unknown>;
 }
 
 const numbered = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => `<|${name}${i}|>`);
@@ -186,7 +167,6 @@ export function fromTiktoken(content: string, config: HubConfig, where: string, 
     throw new UnsupportedError(`${where}: unknown vocabulary: got ${file}, known are ${[...TIKTOKEN.keys()].join(', ')}`);
   }
   const list: TokenList = { texts: [], kinds: [] };
-  const ids = new Map<string, number>();
   for (const line of content.split('\n')) {
     if (line.trim() === '') continue;
     const space = line.indexOf(' ');
@@ -197,20 +177,20 @@ export function fromTiktoken(content: string, config: HubConfig, where: string, 
     } catch (error) {
       throw new FormatError('structure', `${where}: not base64: got ${JSON.stringify(line.slice(0, 40))}`, { cause: error });
     }
-    ids.set(text, id);
     setToken(list, id, text, NORMAL);
   }
   const base = list.texts.length + rules.gap;
   const own = rules.specials.map((text, i) => plainAdded(base + i, text, true));
   for (const token of own) setToken(list, token.id, token.text, CONTROL);
   const known = new Set(rules.specials);
-  const added = [...own, ...addTokens(list, config, () => undefined, true).filter((token) => !known.has(token.text))];
+  const added = [...own, ...addTokens(list, config, () => -1, true).filter((token) => !known.has(token.text))];
   const common: Common = {
     added,
     bosId: idIn(added, config.bos, undefined),
     eosId: idIn(added, config.eos ?? '<|endoftext|>', undefined),
     addBos: false,
   };
+  const ids = stringTable(list.texts, 'last', (id) => !isControl(list, id));
   const model: BpeModel = { ids, merges: null, ignoreMerges: false, byteFallback: false, unkId: null, fuseUnk: false };
   return byteLevelTokenizer(model, list, common, namedExpression('qwen2', where), rules.nfc);
 }

@@ -3,12 +3,14 @@
 import { plainAdded, splitter } from './addedTokens.ts';
 import { codePointBounds, mergeSymbols } from './mergeSymbols.ts';
 import type { SentencepieceModel } from './sentencepieceModel.ts';
+import { stringTable } from './stringTable.ts';
 import { BYTE, byteOf, NORMAL, SPACE_MARK, UNUSED, USER_DEFINED } from './tokenTable.ts';
 
 /** Encodes texts whose spaces are U+2581. */
 export interface PieceEncoder {
   encode(marked: string, out: number[]): void;
-  idOf(marked: string): number | undefined;
+  /** -1 where there is none. */
+  idOf(marked: string): number;
 }
 
 const utf8 = new TextEncoder();
@@ -16,11 +18,9 @@ const utf8 = new TextEncoder();
 /** The encoder of a vocabulary. `userDefined`: pieces of that kind are found first, wherever they stand (sentencepiece's own rule). */
 export function sentencepieceEncoder(model: SentencepieceModel, userDefined: boolean): PieceEncoder {
   const { texts, kinds } = model.pieces;
-  const ids = new Map<string, number>();
   const ranks = rankScores(model.scores);
   const byteIds = new Int32Array(256).fill(-1);
   const fixed = [];
-  let longest = 1;
   let unused = false;
   for (let id = 0; id < texts.length; id++) {
     const kind = kinds[id]!;
@@ -28,13 +28,12 @@ export function sentencepieceEncoder(model: SentencepieceModel, userDefined: boo
     if (kind === BYTE) {
       const byte = byteOf(text);
       if (byte >= 0) byteIds[byte] = id;
-    } else if ((kind === NORMAL || kind === USER_DEFINED || kind === UNUSED) && text !== '') {
-      ids.set(text, id);
-      longest = Math.max(longest, text.length);
-      unused ||= kind === UNUSED;
-      if (kind === USER_DEFINED && userDefined) fixed.push(plainAdded(id, text, false));
     }
+    unused ||= kind === UNUSED;
+    if (kind === USER_DEFINED && userDefined) fixed.push(plainAdded(id, text, false));
   }
+  const formed = (id: number): boolean => kinds[id] === NORMAL || kinds[id] === USER_DEFINED || kinds[id] === UNUSED;
+  const ids = stringTable(texts, 'last', formed);
   const bytesToo = model.byteFallback && !byteIds.includes(-1);
   const split = splitter(fixed);
 
@@ -45,20 +44,19 @@ export function sentencepieceEncoder(model: SentencepieceModel, userDefined: boo
     const result = mergeSymbols(
       bounds,
       (start, _, end) => {
-        if (end - start > longest) return -1;
-        const id = ids.get(text.slice(start, end));
-        return id === undefined ? -1 : ranks[id]!;
+        const id = end - start > ids.longest ? -1 : ids.find(text, start, end);
+        return id < 0 ? -1 : ranks[id]!;
       },
       unused ? (start, mid, end) => parts.set(text.slice(start, end), mid - start) : undefined,
     );
     let afterUnknown = false;
     const emit = (symbol: string): void => {
-      const id = ids.get(symbol);
-      const mid = id !== undefined && kinds[id] === UNUSED ? parts.get(symbol) : undefined;
+      const id = ids.find(symbol);
+      const mid = id >= 0 && kinds[id] === UNUSED ? parts.get(symbol) : undefined;
       if (mid !== undefined) {
         emit(symbol.slice(0, mid));
         emit(symbol.slice(mid));
-      } else if (id !== undefined) {
+      } else if (id >= 0) {
         out.push(id);
         afterUnknown = false;
       } else if (bytesToo) {
@@ -78,7 +76,7 @@ export function sentencepieceEncoder(model: SentencepieceModel, userDefined: boo
         else out.push(id);
       }
     },
-    idOf: (marked) => ids.get(marked),
+    idOf: (marked) => ids.find(marked),
   };
 }
 

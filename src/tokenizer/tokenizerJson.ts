@@ -5,52 +5,60 @@ import { isObject } from '../formats/json.ts';
 import { assemble } from './assemble.ts';
 import { type BpeModel, bpeEncoder } from './bpe.ts';
 import { toAlphabet } from './byteAlphabet.ts';
-import { mergeRanks } from './families.ts';
 import { type HubConfig, hubToken } from './hubConfig.ts';
-import { parseObject, readVocab } from './hubVocabularies.ts';
+import { isControl } from './hubVocabularies.ts';
 import { leadingTokens, readDecoder, readNormalizer, readPreTokenizer } from './jsonComponents.ts';
+import { stringTable } from './stringTable.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { CONTROL, SPACE_MARK, setToken, type TokenList, tokenTable, UNKNOWN, USER_DEFINED } from './tokenTable.ts';
+import { takeOut } from './vocabularyJson.ts';
 
 /** Builds the tokenizer of a `tokenizer.json`; `config` names BOS and EOS, which the file itself does not. */
 export function fromTokenizerJson(json: string, config: HubConfig, where: string): Tokenizer {
-  const file = parseObject(json, where);
+  const list: TokenList = { texts: [], kinds: [] };
+  const merges: string[] = [];
+  const file = parseRest(takeOut(json, list, merges, where), where);
   const spec = file.model;
-  if (!isObject(spec) || !isObject(spec.vocab))
-    throw new UnsupportedError(`${where}: model without a vocabulary table: only BPE is supported`);
+  if (!isObject(spec)) throw new FormatError('structure', `${where}: model: got ${JSON.stringify(spec)}, an object is expected`);
   const type = spec.type ?? (spec.merges === undefined ? 'none' : 'BPE');
   if (type !== 'BPE') throw new UnsupportedError(`${where}: model type: got ${JSON.stringify(type)}, only "BPE" is supported`);
+  if (!isObject(spec.vocab) || !Array.isArray(spec.merges)) {
+    throw new FormatError(
+      'structure',
+      `${where}: a BPE model has an object vocab and a list merges: one of them is missing or of another kind`,
+    );
+  }
   for (const name of ['continuing_subword_prefix', 'end_of_word_suffix', 'dropout']) {
     if (spec[name]) throw new UnsupportedError(`${where}: model.${name}: got ${JSON.stringify(spec[name])}, only null is supported`);
   }
 
-  const list: TokenList = { texts: [], kinds: [] };
-  const ids = readVocab(spec.vocab, list, where);
   const unk = typeof spec.unk_token === 'string' ? spec.unk_token : undefined;
-  const unkId = unk === undefined ? undefined : ids.get(unk);
+  const unkId = unk === undefined ? -1 : list.texts.indexOf(unk);
   if (!Array.isArray(file.added_tokens ?? [])) throw new FormatError('structure', `${where}: added_tokens is not a list`);
   const added = ((file.added_tokens ?? []) as unknown[]).map((entry) => hubToken(isObject(entry) ? Number(entry.id) : -1, entry, where));
   for (const token of added) {
     setToken(list, token.id, token.text, token.special ? (token.text === unk ? UNKNOWN : CONTROL) : USER_DEFINED);
-    if (token.special) ids.delete(token.text);
   }
 
   const normalize = readNormalizer(file.normalizer ?? null, where);
   const preTokenize = readPreTokenizer(file.pre_tokenizer ?? null, where);
   const decoder = readDecoder(file.decoder ?? null, preTokenize.alphabet, where);
+  const ids = stringTable(list.texts, 'last', (id) => !isControl(list, id));
   const model: BpeModel = {
     ids,
-    merges: mergeRanks(mergeLines(spec.merges, where)),
+    merges: stringTable(merges, 'first'),
     ignoreMerges: spec.ignore_merges === true,
     byteFallback: spec.byte_fallback === true,
-    unkId: unkId ?? null,
+    unkId: unkId < 0 ? null : unkId,
     fuseUnk: spec.fuse_unk === true,
   };
   const encodeWord = bpeEncoder(model);
 
   const leading = leadingTokens(file.post_processor ?? null, where);
-  const named = (text: string | undefined): number | null =>
-    added.find((token) => token.text === text)?.id ?? (text === undefined ? null : (ids.get(text) ?? null));
+  const named = (text: string | undefined): number | null => {
+    const id = text === undefined ? -1 : list.texts.indexOf(text);
+    return id < 0 ? null : id;
+  };
   // Llama's class rewrites the file's rule from its own switch.
   const addBos = /^(Llama|CodeLlama)/.test(config.tokenizerClass ?? '') ? (config.addBos ?? leading.length > 0) : leading.length > 0;
 
@@ -62,7 +70,10 @@ export function fromTokenizerJson(json: string, config: HubConfig, where: string
     encodeText(text, atStart, out) {
       for (const word of preTokenize.split(text, atStart)) encodeWord(word, out);
     },
-    idOf: (text) => ids.get(text) ?? ids.get(preTokenize.alphabet ? toAlphabet(text) : text.replaceAll(' ', SPACE_MARK)),
+    idOf(text) {
+      const id = ids.find(text);
+      return id >= 0 ? id : ids.find(preTokenize.alphabet ? toAlphabet(text) : text.replaceAll(' ', SPACE_MARK));
+    },
     bosId: named(config.bos) ?? named(leading[0]),
     eosId:
       named(config.eos) ??
@@ -74,11 +85,13 @@ export function fromTokenizerJson(json: string, config: HubConfig, where: string
   });
 }
 
-function* mergeLines(merges: unknown, where: string): Generator<string> {
-  if (!Array.isArray(merges)) throw new FormatError('structure', `${where}: model.merges is not a list`);
-  for (const merge of merges as unknown[]) {
-    if (typeof merge === 'string') yield merge;
-    else if (Array.isArray(merge) && merge.length === 2) yield `${merge[0]} ${merge[1]}`;
-    else throw new FormatError('structure', `${where}: a merge has two parts: got ${JSON.stringify(merge)}`);
+function parseRest(json: string, where: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (error) {
+    throw new FormatError('format', `${where}: broken JSON: ${error instanceof Error ? error.message : error}`, { cause: error });
   }
+  if (!isObject(value)) throw new FormatError('structure', `${where}: got ${json.slice(0, 20)}, an object is expected`);
+  return value;
 }
