@@ -1,12 +1,12 @@
 // `pumice inspect FILE`: what is in a GGUF or safetensors file.
 
 import type { Writable } from 'node:stream';
+import { FormatError } from '../errors.ts';
 import { openGguf } from '../formats/gguf.ts';
 import type { GgufValue } from '../formats/ggufMetadata.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import type { ByteSource } from '../formats/source.ts';
 import type { TensorFiles } from '../formats/tensors.ts';
-import { FormatError } from '../errors.ts';
 import { fileSource } from '../runtime/nodeFiles.ts';
 
 export interface InspectOptions {
@@ -27,13 +27,16 @@ export async function inspect(path: string, options: InspectOptions, out: Writab
     }
     if (options.json) {
       const types = Object.fromEntries(byType);
-      out.write(`${JSON.stringify({ path, kind, bytes: source.size, metadata: Object.fromEntries(metadata), types, tensors: tensors.map(({ name, type, shape, bytes }) => ({ name, type, shape, bytes })) }, null, 1)}\n`);
+      out.write(
+        `${JSON.stringify({ path, kind, bytes: source.size, metadata: Object.fromEntries(metadata), types, tensors: tensors.map(({ name, type, shape, bytes }) => ({ name, type, shape, bytes })) }, null, 1)}\n`,
+      );
       return;
     }
     out.write(`${path}: ${kind}, ${mib(source.size)}, ${tensors.length} tensors\n`);
     for (const [key, value] of metadata) out.write(`  ${key} = ${value}\n`);
     out.write('types:\n');
-    for (const [type, { tensors: n, bytes }] of byType) out.write(`  ${type.padEnd(8)} ${String(n).padStart(5)} tensors  ${mib(bytes).padStart(12)}\n`);
+    for (const [type, { tensors: n, bytes }] of byType)
+      out.write(`  ${type.padEnd(8)} ${String(n).padStart(5)} tensors  ${mib(bytes).padStart(12)}\n`);
     if (options.tensors) {
       out.write('tensors:\n');
       for (const t of tensors) out.write(`  ${t.name}  ${t.type}[${t.shape.join(', ')}]  ${mib(t.bytes)}\n`);
@@ -63,7 +66,8 @@ const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
 /** A value on one line: long arrays by their length and first items. */
 function shown({ type, value }: GgufValue): string {
   const clip = (text: string) => (text.length > 120 ? `${text.slice(0, 117)}...` : text);
-  const plain = (v: unknown): string => (typeof v === 'string' ? JSON.stringify(v) : v instanceof Uint8Array ? `<${v.length} bytes>` : String(v));
+  const plain = (v: unknown): string =>
+    typeof v === 'string' ? JSON.stringify(v) : v instanceof Uint8Array ? `<${v.length} bytes>` : String(v);
   if (type !== 'array') return clip(plain(value));
   const { of, items } = value;
   const first: string[] = [];

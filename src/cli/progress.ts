@@ -13,7 +13,10 @@ const silent: Progress = { update() {}, stop() {} };
 /** Bars on stderr when it is a terminal. */
 export function progress(stream: NodeJS.WriteStream = process.stderr): Progress {
   if (!stream.isTTY) return silent;
-  const bars = new MultiBar({ stream, hideCursor: true, clearOnComplete: true, format: '{label} {bar} {percentage}% {value}/{total} {unit}' }, Presets.shades_classic);
+  const bars = new MultiBar(
+    { stream, hideCursor: true, clearOnComplete: true, format: '{label} {bar} {percentage}% {value}/{total} {unit}' },
+    Presets.shades_classic,
+  );
   let current: { label: string; bar: SingleBar } | undefined;
   return {
     update(label, done, total, unit) {

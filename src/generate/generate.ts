@@ -48,22 +48,41 @@ export interface Account {
   finishReason: FinishReason;
   cachedTokens: number;
   promptRows: number;
+  imageRows: number;
   readonly prefill: Spent;
   readonly decode: Spent;
 }
 
 export const newSpent = (): Spent => ({ ms: 0, macs: 0, bytes: 0 });
-export const newAccount = (): Account => ({ ids: [], finishReason: 'length', cachedTokens: 0, promptRows: 0, prefill: newSpent(), decode: newSpent() });
+export const newAccount = (): Account => ({
+  ids: [],
+  finishReason: 'length',
+  cachedTokens: 0,
+  promptRows: 0,
+  imageRows: 0,
+  prefill: newSpent(),
+  decode: newSpent(),
+});
 
 /** Generates an answer to `prompt`. `account` is filled while chunks come. */
-export async function* generate(session: Session, tokenizer: Tokenizer, prompt: readonly Piece[], options: GenerateOptions, account: Account): AsyncGenerator<Chunk, void, undefined> {
+export async function* generate(
+  session: Session,
+  tokenizer: Tokenizer,
+  prompt: readonly Piece[],
+  options: GenerateOptions,
+  account: Account,
+): AsyncGenerator<Chunk, void, undefined> {
   const { signal, maxTokens = 512 } = options;
   const sampler = createSampler({ ...options, vocabulary: tokenizer.size });
   const matcher = createStopMatcher(options.stop ?? []);
   const text = tokenizer.stream();
   let pending: number[] = [];
 
-  const first = await session.prefill(prompt, { spent: account.prefill, ...(signal ? { signal } : {}), ...(options.onPrefill ? { onProgress: options.onPrefill } : {}) });
+  const first = await session.prefill(prompt, {
+    spent: account.prefill,
+    ...(signal ? { signal } : {}),
+    ...(options.onPrefill ? { onProgress: options.onPrefill } : {}),
+  });
   account.cachedTokens = first.reused;
   account.promptRows = first.rows;
   let { logits } = first;

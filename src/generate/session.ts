@@ -56,7 +56,10 @@ export class Session {
    * Brings the cache to the state after `prompt` and returns the logits of its last row, f32 [vocabulary].
    * Rows that the cache already holds as a prefix are not computed again; the last row always is.
    */
-  async prefill(prompt: readonly Piece[], options: { spent?: Spent; signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {}): Promise<{ logits: Float32Array; reused: number; rows: number }> {
+  async prefill(
+    prompt: readonly Piece[],
+    options: { spent?: Spent; signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {},
+  ): Promise<{ logits: Float32Array; reused: number; rows: number }> {
     const rows = this.#rows(prompt);
     const reused = this.#shared(rows);
     this.truncate(reused);
@@ -73,7 +76,11 @@ export class Session {
    * Runs `prompt` with logits at every row. After each chunk `visit` reads what it wants: `logits` f32 [rows, vocabulary] and the
    * intermediates named by `keep`. With `reuse` the rows that the cache already holds are not computed (nor visited) again.
    */
-  async score(prompt: readonly Piece[], visit: (program: Program, from: number, rows: number) => void, options: { keep?: readonly string[]; spent?: Spent; signal?: AbortSignal; reuse?: boolean } = {}): Promise<number> {
+  async score(
+    prompt: readonly Piece[],
+    visit: (program: Program, from: number, rows: number) => void,
+    options: { keep?: readonly string[]; spent?: Spent; signal?: AbortSignal; reuse?: boolean } = {},
+  ): Promise<number> {
     const rows = this.#rows(prompt);
     const { chunk } = this.decoder.options;
     this.truncate(options.reuse ? this.#shared(rows) : 0);
@@ -98,12 +105,22 @@ export class Session {
     const { decoder } = this;
     const past = this.#cached.length;
     if (past + rows.length > decoder.options.context) {
-      throw new InputError(`context: is full: got ${past + rows.length} rows, the cache holds ${decoder.options.context}: load with a larger context or shorten the conversation`);
+      throw new InputError(
+        `context: is full: got ${past + rows.length} rows, the cache holds ${decoder.options.context}: load with a larger context or shorten the conversation`,
+      );
     }
     engine.setCell(decoder.past, past);
     engine.setCell(decoder.rows, rows.length);
-    engine.write(program, 'ids', Int32Array.from(rows, (r) => r.id));
-    engine.write(program, 'positions', Int32Array.from(rows, (_, i) => past + i));
+    engine.write(
+      program,
+      'ids',
+      Int32Array.from(rows, (r) => r.id),
+    );
+    engine.write(
+      program,
+      'positions',
+      Int32Array.from(rows, (_, i) => past + i),
+    );
     if (rows.some((r) => r.image)) engine.write(program, 'hidden', hiddenRows(rows, decoder.config.hidden));
     await this.programs.run(program, spent, signal);
     this.#cached.push(...rows);
@@ -132,7 +149,8 @@ export class Session {
     const rows: Row[] = [];
     for (const p of prompt) {
       if (typeof p === 'number') {
-        if (!Number.isInteger(p) || p < 0 || p >= vocabulary) throw new InputError(`prompt: token id outside the vocabulary: got ${p}, expected 0..${vocabulary - 1}`);
+        if (!Number.isInteger(p) || p < 0 || p >= vocabulary)
+          throw new InputError(`prompt: token id outside the vocabulary: got ${p}, expected 0..${vocabulary - 1}`);
         rows.push({ id: p });
       } else {
         if (p.features.length !== p.rows * hidden) {

@@ -65,7 +65,8 @@ export function picture(inputs: Tensors, name: string): RgbImage {
   return { height: t.shape[0]!, width: t.shape[1]!, data: t.data as Uint8Array };
 }
 
-export const pictureNames = (inputs: Tensors): string[] => [...inputs.keys()].filter((n) => /^image_\d+$/.test(n)).sort((a, b) => Number(a.slice(6)) - Number(b.slice(6)));
+export const pictureNames = (inputs: Tensors): string[] =>
+  [...inputs.keys()].filter((n) => /^image_\d+$/.test(n)).sort((a, b) => Number(a.slice(6)) - Number(b.slice(6)));
 
 /** Encodes all pictures and compares every tensor of the tower. */
 export async function encodePictures({ model, programs }: OpenModel, inputs: Tensors, cmp: Comparison): Promise<ImageRows[]> {
@@ -88,7 +89,11 @@ export async function encodePictures({ model, programs }: OpenModel, inputs: Ten
     images.push({ ...rows, key: name });
   }
   const isPixels = (k: string) => k.startsWith('pixel_values');
-  const order = [...[...stacks.keys()].filter(isPixels), ...[...stacks.keys()].filter((k) => !isPixels(k) && k !== 'projected'), 'projected'];
+  const order = [
+    ...[...stacks.keys()].filter(isPixels),
+    ...[...stacks.keys()].filter((k) => !isPixels(k) && k !== 'projected'),
+    'projected',
+  ];
   padTiles(stacks, cmp);
   for (const name of order) if (stacks.has(name)) cmp.close(name, concat(stacks.get(name)!));
   return images;
@@ -108,12 +113,22 @@ function padTiles(stacks: Map<string, Float32Array[]>, cmp: Comparison): void {
 }
 
 /** Prompt ids with -200 (or the HF-native image id) at each picture -> pieces. */
-export function splice(ids: ArrayLike<number>, images: readonly ImageRows[], next: { image: number } = { image: 0 }, imageId = -200): Piece[] {
+export function splice(
+  ids: ArrayLike<number>,
+  images: readonly ImageRows[],
+  next: { image: number } = { image: 0 },
+  imageId = -200,
+): Piece[] {
   return Array.from(ids, (id) => (id === imageId ? images[next.image++]! : id));
 }
 
 /** Scores the prompt and compares what the language model gives at every row. */
-export async function compareScore(m: OpenModel, prompt: readonly Piece[], cmp: Comparison, names: ReadonlyMap<string, string>): Promise<void> {
+export async function compareScore(
+  m: OpenModel,
+  prompt: readonly Piece[],
+  cmp: Comparison,
+  names: ReadonlyMap<string, string>,
+): Promise<void> {
   const session = new Session(m.programs, m.model.decoder);
   const parts = new Map<string, Float32Array[]>();
   const keep = [...names.keys()].filter((n) => n !== 'logits');
@@ -165,7 +180,9 @@ export async function standardCase(m: OpenModel, c: GoldenCase, inputs: Tensors,
   const cmp = new Comparison(c, expected);
   const images = m.model.encoder ? await encodePictures(m, inputs, cmp) : [];
   const prompt = splice(integers(inputs, 'input_ids'), images, { image: 0 }, c.params.image_token_id as number | undefined);
-  const taps = new Map([...['inputs_embeds', 'lm_final_norm'], ...[...expected.keys()].filter((n) => n.startsWith('lm_hidden_'))].map((n) => [n, n]));
+  const taps = new Map(
+    [...['inputs_embeds', 'lm_final_norm'], ...[...expected.keys()].filter((n) => n.startsWith('lm_hidden_'))].map((n) => [n, n]),
+  );
   taps.set('logits', 'logits');
   await compareScore(m, prompt, cmp, new Map([...taps].filter(([, n]) => expected.has(n))));
   const g = c.greedy as { token_ids: number[] } | undefined;

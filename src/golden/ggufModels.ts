@@ -48,7 +48,10 @@ const languageModels: CaseRunner = {
   matches: (system, name) => system === 'gguf' && /^(llama|phi2|qwen|qwen2|stablelm)-/.test(name),
   async run(dir) {
     const c = readCase(dir);
-    const [inputs, expected] = await Promise.all([loadTensors(join(dir, 'inputs.safetensors')), loadTensors(join(dir, 'expected.safetensors'))]);
+    const [inputs, expected] = await Promise.all([
+      loadTensors(join(dir, 'inputs.safetensors')),
+      loadTensors(join(dir, 'expected.safetensors')),
+    ]);
     const open = async () => openGgufPair(await openGguf(fileSource(join(dir, 'model.gguf'))));
     const tokenizer = await (await open()).tokenizer();
     const { text, text_token_ids } = c.params as unknown as Params;
@@ -69,7 +72,10 @@ const pairs: CaseRunner = {
   matches: (system, name) => system === 'gguf' && /^llava1[56]-/.test(name),
   async run(dir) {
     const c = readCase(dir);
-    const [inputs, expected] = await Promise.all([loadTensors(join(dir, 'inputs.safetensors')), loadTensors(join(dir, 'expected.safetensors'))]);
+    const [inputs, expected] = await Promise.all([
+      loadTensors(join(dir, 'inputs.safetensors')),
+      loadTensors(join(dir, 'expected.safetensors')),
+    ]);
     const open = async (file: string) => openGguf(fileSource(join(dir, file)));
     const mmproj = existsSync(join(dir, 'mmproj.gguf')) ? await open('mmproj.gguf') : undefined;
     // The tolerances are for exact kernels.
@@ -82,7 +88,11 @@ const pairs: CaseRunner = {
           visit: (program, pixels) => {
             const read = (tap: string) => (program.plan.readable.has(tap) ? m.engine.read(program, tap) : undefined);
             cmp.close(`pixels_${i}`, pixels);
-            const named = [['vision_embeddings', `patch_plus_pos_${i}`], ['vision_hidden_0', `pre_ln_${i}`], ...Array.from({ length: 8 }, (_, l) => [`vision_hidden_${l + 1}`, `block_${l}_${i}`])];
+            const named = [
+              ['vision_embeddings', `patch_plus_pos_${i}`],
+              ['vision_hidden_0', `pre_ln_${i}`],
+              ...Array.from({ length: 8 }, (_, l) => [`vision_hidden_${l + 1}`, `block_${l}_${i}`]),
+            ];
             for (const [tap, want] of named as [string, string][]) {
               const got = read(tap);
               if (got) cmp.close(want, got);

@@ -1,11 +1,11 @@
 // LLaVA-1.5 and its containers.
 
 import { join } from 'node:path';
+import { openSafetensors } from '../formats/safetensors.ts';
 import { type Piece, Session } from '../generate/session.ts';
 import { Graph } from '../graph/graph.ts';
 import { readKv } from '../graph/kv.ts';
 import { Weights } from '../graph/weights.ts';
-import { openSafetensors } from '../formats/safetensors.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
 import { projector } from '../models/projector.ts';
 import { Engine } from '../runtime/engine.ts';
@@ -16,10 +16,21 @@ import { assertClose, assertSame, floats, loadTensors, readCase } from './compar
 import { Comparison, concat, encodePictures, greedy, splice, standardCase, withModel } from './endToEnd.ts';
 import type { CaseRunner } from './runner.ts';
 
-const STANDARD = ['original-pad', 'original-split-tower', 'mistral-gqa', 'hf-llava', 'hf-llava-next', 'anyres-unpad-wide', 'anyres-unpad-two-images'];
+const STANDARD = [
+  'original-pad',
+  'original-split-tower',
+  'mistral-gqa',
+  'hf-llava',
+  'hf-llava-next',
+  'anyres-unpad-wide',
+  'anyres-unpad-two-images',
+];
 
 async function load(dir: string) {
-  const [inputs, expected] = await Promise.all([loadTensors(join(dir, 'inputs.safetensors')), loadTensors(join(dir, 'expected.safetensors'))]);
+  const [inputs, expected] = await Promise.all([
+    loadTensors(join(dir, 'inputs.safetensors')),
+    loadTensors(join(dir, 'expected.safetensors')),
+  ]);
   return { c: readCase(dir), inputs, expected };
 }
 

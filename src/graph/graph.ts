@@ -2,7 +2,7 @@
 
 import { ShapeError } from '../errors.ts';
 import type { Cost, Op, SizeOf } from './op.ts';
-import { byteSize, type Cell, colsOf, type DType, type Dim, maxOf, show, type Storage, type Tensor } from './tensor.ts';
+import { byteSize, type Cell, colsOf, type Dim, type DType, maxOf, type Storage, show, type Tensor } from './tensor.ts';
 
 /** One operation with its tensors. Parameters are sealed in: nobody else needs their type. */
 export interface Node {
@@ -125,7 +125,8 @@ export const fixedTensor = (name: string, dtype: DType, shape: readonly Dim[]): 
 
 /** Window of `count` columns from column `from` of an f32 matrix. No copy: ops that take windows read the stride. */
 export function columns(t: Tensor, from: number, count: number): Tensor {
-  if (from < 0 || from + count > colsOf(t.shape)) throw new ShapeError(`columns: window outside the tensor: got ${from}..${from + count} of ${show(t)}`);
+  if (from < 0 || from + count > colsOf(t.shape))
+    throw new ShapeError(`columns: window outside the tensor: got ${from}..${from + count} of ${show(t)}`);
   return { ...t, name: `${t.name}[:, ${from}:${from + count}]`, shape: [...t.shape.slice(0, -1), count], offset: t.offset + from * 4 };
 }
 
@@ -146,7 +147,8 @@ export function reshape(t: Tensor, shape: readonly Dim[]): Tensor {
 
 /** Checks for ops that read whole rows only. */
 export function contiguous(op: string, ...tensors: readonly Tensor[]): void {
-  for (const t of tensors) if (t.stride !== colsOf(t.shape)) throw new ShapeError(`${op}: needs contiguous rows: got a column window ${show(t)}`);
+  for (const t of tensors)
+    if (t.stride !== colsOf(t.shape)) throw new ShapeError(`${op}: needs contiguous rows: got a column window ${show(t)}`);
 }
 
 /** A cell with an upper bound. */

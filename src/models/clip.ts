@@ -5,8 +5,13 @@
 //
 // Layers after `depth` cannot reach the output and are not built. Pre-norm blocks, biases everywhere.
 
-import { attention } from '../graph/ops/attention.ts';
+import { UnsupportedError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
+import { kvCache } from '../graph/kv.ts';
+import { linear } from '../graph/linear.ts';
+import type { Op } from '../graph/op.ts';
 import { add } from '../graph/ops/add.ts';
+import { attention } from '../graph/ops/attention.ts';
 import { concatRows } from '../graph/ops/concatRows.ts';
 import { gelu } from '../graph/ops/gelu.ts';
 import { geluQuick } from '../graph/ops/geluQuick.ts';
@@ -14,13 +19,8 @@ import { geluTanh } from '../graph/ops/geluTanh.ts';
 import { kvWrite } from '../graph/ops/kvWrite.ts';
 import { layerNorm } from '../graph/ops/layerNorm.ts';
 import { patchRows } from '../graph/ops/patchRows.ts';
-import type { Graph } from '../graph/graph.ts';
-import { kvCache } from '../graph/kv.ts';
-import { linear } from '../graph/linear.ts';
-import type { Op } from '../graph/op.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { Weights } from '../graph/weights.ts';
-import { UnsupportedError } from '../errors.ts';
 import type { Config } from './config.ts';
 
 export interface ClipConfig {
@@ -88,12 +88,21 @@ function clipLayer(g: Graph, w: Weights, c: ClipConfig, x: Tensor, rows: number,
   const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map(project) as [Tensor, Tensor, Tensor];
   const cache = kvCache(g, 'keys and values', 'kv-f32', heads, rows, dim);
   g.addAll(kvWrite, [k, v, cache.k, cache.v], { heads, dim, at: 0 });
-  const attended = g.add(attention, [q, cache.k, cache.v], { heads, kvHeads: heads, dim, scale: dim ** -0.5, causal: false, past: 0, keys: rows });
+  const attended = g.add(attention, [q, cache.k, cache.v], {
+    heads,
+    kvHeads: heads,
+    dim,
+    scale: dim ** -0.5,
+    causal: false,
+    past: 0,
+    keys: rows,
+  });
   const y = linear(g, attended, a.matrix('out_proj.weight', [hidden, hidden]), { bias: a.plain('out_proj.bias', [hidden]), residual: x });
 
   const m = w.at('mlp');
-  const up = linear(g, norm(y, w.at('layer_norm2')), m.matrix('fc1.weight', [c.intermediate, hidden]), { bias: m.plain('fc1.bias', [c.intermediate]) });
+  const up = linear(g, norm(y, w.at('layer_norm2')), m.matrix('fc1.weight', [c.intermediate, hidden]), {
+    bias: m.plain('fc1.bias', [c.intermediate]),
+  });
   const act = g.add(c.activation, [up], {});
   return linear(g, act, m.matrix('fc2.weight', [hidden, c.intermediate]), { bias: m.plain('fc2.bias', [hidden]), residual: y });
 }
-

@@ -36,7 +36,8 @@ export class Config {
   /** A positive integer: a size or a count. */
   size(key: string, fallback?: number): number {
     const n = this.number(key, fallback);
-    if (!Number.isInteger(n) || n < 1 || n > 2 ** 31) throw new FormatError('config', `${this.where}: ${key}: must be a positive integer: got ${n}`);
+    if (!Number.isInteger(n) || n < 1 || n > 2 ** 31)
+      throw new FormatError('config', `${this.where}: ${key}: must be a positive integer: got ${n}`);
     return n;
   }
 

@@ -42,7 +42,10 @@ export async function openHubFolder(folder: Folder, tower?: Folder): Promise<Che
   const base = { name: folder.name, config, tokenizer: () => loadTokenizer(folder), ...(await chatTemplate(folder)) };
 
   if (native) {
-    const preprocessor = Config.parse(`${folder.name}/preprocessor_config.json`, (await maybeText(folder, 'preprocessor_config.json')) ?? '{}');
+    const preprocessor = Config.parse(
+      `${folder.name}/preprocessor_config.json`,
+      (await maybeText(folder, 'preprocessor_config.json')) ?? '{}',
+    );
     return { ...base, files, vision: { config: raw.object('vision_config')!, preprocessor } };
   }
   if (!config.has('mm_vision_tower')) return { ...base, files };
@@ -50,21 +53,27 @@ export async function openHubFolder(folder: Folder, tower?: Folder): Promise<Che
   const towerName = config.string('mm_vision_tower');
   const at = tower ?? (await folder.folder('vision_tower')) ?? (await folder.folder(`../${towerName.split('/').at(-1)}`));
   if (!at) {
-    throw new InputError(`${folder.name}: its vision tower ${towerName} lies in another repository: give its directory as \`tower\` (or put it at ${folder.name}/vision_tower)`);
+    throw new InputError(
+      `${folder.name}: its vision tower ${towerName} lies in another repository: give its directory as \`tower\` (or put it at ${folder.name}/vision_tower)`,
+    );
   }
   const towerRaw = Config.parse(`${at.name}/config.json`, await readText(at, 'config.json'));
   const preprocessor = Config.parse(`${at.name}/preprocessor_config.json`, (await maybeText(at, 'preprocessor_config.json')) ?? '{}');
   const vision = { config: towerRaw.object('vision_config') ?? towerRaw, preprocessor };
   const inside = [...files.tensors.keys()].some((n) => n.startsWith(`${TOWER}.`));
   if (inside) return { ...base, files, vision };
-  const towerFiles: TensorFiles = renamed(await openCheckpoint(at), (n) => (n.startsWith('vision_model.') ? `${TOWER}.${n.slice('vision_model.'.length)}` : n));
+  const towerFiles: TensorFiles = renamed(await openCheckpoint(at), (n) =>
+    n.startsWith('vision_model.') ? `${TOWER}.${n.slice('vision_model.'.length)}` : n,
+  );
   return { ...base, files: joined([files, towerFiles]), vision };
 }
 
 /** The original LLaVA's keys from a nested HF config. Absent keys keep the defaults of the text model's class. */
 function canonicalConfig(raw: Config): Config {
   const text = raw.object('text_config')?.values ?? {};
-  const rope = isObject(text.rope_parameters) ? { rope_theta: text.rope_parameters.rope_theta ?? 10000, rope_scaling: text.rope_parameters } : {};
+  const rope = isObject(text.rope_parameters)
+    ? { rope_theta: text.rope_parameters.rope_theta ?? 10000, rope_scaling: text.rope_parameters }
+    : {};
   const layer: Json = raw.values.vision_feature_layer ?? -2;
   return new Config(raw.where, {
     ...text,
@@ -76,7 +85,12 @@ function canonicalConfig(raw: Config): Config {
     mm_vision_select_layer: layer,
     mm_vision_select_feature: raw.string('vision_feature_select_strategy', 'default') === 'full' ? 'cls_patch' : 'patch',
     ...(raw.string('model_type', 'llava') === 'llava_next'
-      ? { image_aspect_ratio: 'anyres', mm_patch_merge_type: 'spatial_unpad', image_grid_pinpoints: raw.values.image_grid_pinpoints ?? null, image_grid_order: 'height-first' }
+      ? {
+          image_aspect_ratio: 'anyres',
+          mm_patch_merge_type: 'spatial_unpad',
+          image_grid_pinpoints: raw.values.image_grid_pinpoints ?? null,
+          image_grid_order: 'height-first',
+        }
       : { image_aspect_ratio: 'square' }),
     image_token_index: raw.values.image_token_index ?? raw.values.image_token_id ?? null,
   });

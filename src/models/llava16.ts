@@ -21,14 +21,20 @@ export const llava16: ModelDefinition = {
   open(checkpoint, options) {
     const weights = Weights.over(checkpoint.files, options);
     const decoder = openDecoder(weights, checkpoint.config, options);
-    return { name: 'llava-1.6', weights: [weights], decoder, ...(checkpoint.vision && { encoder: tiled(openTower(weights, checkpoint), checkpoint) }) };
+    return {
+      name: 'llava-1.6',
+      weights: [weights],
+      decoder,
+      ...(checkpoint.vision && { encoder: tiled(openTower(weights, checkpoint), checkpoint) }),
+    };
   },
 };
 
 function tiled(tower: Tower, { config, vision, files }: Checkpoint): ImageEncoder {
   const settings = preprocessing(vision!.preprocessor.values, 'square', vision!.preprocessor.where);
   const merge = config.string('mm_patch_merge_type', 'flat');
-  if (!MERGES.includes(merge)) throw new UnsupportedError(`${config.where}: mm_patch_merge_type: got ${merge}, expected one of ${MERGES.join(', ')}`);
+  if (!MERGES.includes(merge))
+    throw new UnsupportedError(`${config.where}: mm_patch_merge_type: got ${merge}, expected one of ${MERGES.join(', ')}`);
   // HF-native files have [height, width] pairs in their preprocessor settings.
   const own = config.values.image_grid_pinpoints;
   const native = config.string('image_grid_order', 'width-first') === 'height-first';
@@ -49,8 +55,16 @@ function tiled(tower: Tower, { config, vision, files }: Checkpoint): ImageEncode
 }
 
 /** Base rows, then the grid's rows: with `newline` unpadded to the picture's proportions and one newline row after each grid row. */
-function merged([base, ...tiles]: readonly Float32Array[], { side, hidden }: Tower, grid: Size, image: Size, newline: Float32Array | undefined): Float32Array {
-  const window = newline ? unpad({ width: grid.width * side, height: grid.height * side }, image) : { top: 0, bottom: grid.height * side, left: 0, right: grid.width * side };
+function merged(
+  [base, ...tiles]: readonly Float32Array[],
+  { side, hidden }: Tower,
+  grid: Size,
+  image: Size,
+  newline: Float32Array | undefined,
+): Float32Array {
+  const window = newline
+    ? unpad({ width: grid.width * side, height: grid.height * side }, image)
+    : { top: 0, bottom: grid.height * side, left: 0, right: grid.width * side };
   const parts = [base!];
   for (let y = window.top; y < window.bottom; y++) {
     for (let x = window.left; x < window.right; x++) {
@@ -76,7 +90,8 @@ export function unpad(canvas: Size, image: Size): { top: number; bottom: number;
 
 async function readVector(files: TensorFiles, name: string, size: number): Promise<Float32Array> {
   const info = files.tensors.get(name);
-  if (!info || info.shape.reduce((a, b) => a * b, 1) !== size) throw new FormatError('structure', `${files.name}: needs ${name} of ${size} values: got ${info ? `[${info.shape}]` : 'none'}`);
+  if (!info || info.shape.reduce((a, b) => a * b, 1) !== size)
+    throw new FormatError('structure', `${files.name}: needs ${name} of ${size} values: got ${info ? `[${info.shape}]` : 'none'}`);
   const bytes = new Uint8Array(info.bytes);
   await files.readInto(info, bytes);
   return dequantize(info.type, bytes);

@@ -1,9 +1,9 @@
 // From what the user names to a checkpoint: a GGUF file (with an mmproj or without), or a hub directory.
 
 import { InputError } from '../errors.ts';
-import { openGguf, openGgufParts } from '../formats/gguf.ts';
 import type { GgufFile } from '../formats/gguf.ts';
-import { bufferSource, type ByteSource } from '../formats/source.ts';
+import { openGguf, openGgufParts } from '../formats/gguf.ts';
+import { type ByteSource, bufferSource } from '../formats/source.ts';
 import type { Platform } from '../runtime/platform.ts';
 import { openGgufPair } from './ggufLayout.ts';
 import { openHubFolder } from './hubLayout.ts';
@@ -24,7 +24,8 @@ export async function openCheckpointFrom(platform: Platform, model: ModelSource,
     const opened = await platform.open(model);
     if (opened.kind === 'folder') {
       const tower = options.tower === undefined ? undefined : await platform.open(options.tower);
-      if (tower && tower.kind !== 'folder') throw new InputError(`${options.tower}: tower: is a file: a directory with config.json is expected`);
+      if (tower && tower.kind !== 'folder')
+        throw new InputError(`${options.tower}: tower: is a file: a directory with config.json is expected`);
       return openHubFolder(opened.folder, tower?.folder);
     }
     await opened.source.close();

@@ -1,7 +1,7 @@
 // Checkpoints of the exact shapes of known models with random weights: for measuring, not for answers.
 
 import { InputError } from '../errors.ts';
-import { type WriteTensor, type WriteValue, ggufHead, padding, tensorBytes } from '../formats/ggufWriter.ts';
+import { ggufHead, padding, tensorBytes, type WriteTensor, type WriteValue } from '../formats/ggufWriter.ts';
 import { f32ToF16 } from '../formats/half.ts';
 import type { StorageType } from '../formats/tensors.ts';
 
@@ -15,7 +15,15 @@ export interface LanguageShape {
   readonly context: number;
 }
 
-const vicuna = (hidden: number, intermediate: number, layers: number, heads: number): LanguageShape => ({ hidden, intermediate, layers, heads, kvHeads: heads, vocabulary: 32000, context: 4096 });
+const vicuna = (hidden: number, intermediate: number, layers: number, heads: number): LanguageShape => ({
+  hidden,
+  intermediate,
+  layers,
+  heads,
+  kvHeads: heads,
+  vocabulary: 32000,
+  context: 4096,
+});
 
 /** Language models by name. `overhead` is the smallest that runs: what is left is the executor's own cost. */
 export const SHAPES: ReadonlyMap<string, LanguageShape> = new Map([
@@ -49,7 +57,10 @@ export function synthLanguage(name: string, type: StorageType): SynthFile {
     at('ffn_up', type, s.intermediate, s.hidden);
     at('ffn_down', type, s.hidden, s.intermediate);
   }
-  tensors.push({ name: 'output_norm.weight', type: 'f32', shape: [s.hidden] }, { name: 'output.weight', type, shape: [s.vocabulary, s.hidden] });
+  tensors.push(
+    { name: 'output_norm.weight', type: 'f32', shape: [s.hidden] },
+    { name: 'output.weight', type, shape: [s.vocabulary, s.hidden] },
+  );
   const { head, bytes } = ggufHead(metadata(name, s), tensors);
   return {
     bytes: head.length + bytes.reduce((n, b) => n + b + padding(b), 0),

@@ -3,11 +3,11 @@
 import { FIRST_FREE, RECORD_BYTES } from '../../assembly/program.ts';
 import { InputError, MemoryError } from '../errors.ts';
 import { encode, type Placement, type Plan } from '../graph/plan.ts';
-import { type Cell, type Dim, type Storage, type Tensor } from '../graph/tensor.ts';
+import type { Cell, Dim, Storage, Tensor } from '../graph/tensor.ts';
 import { Heap } from './heap.ts';
 import type { Build, Platform } from './platform.ts';
 import { bestBuild } from './probe.ts';
-import { InlineRunner, PoolRunner, type RunResult, type Runner } from './runner.ts';
+import { InlineRunner, PoolRunner, type Runner, type RunResult } from './runner.ts';
 
 export interface EngineOptions {
   /** Worker threads; `auto`: as many as the platform offers; 0: inline in the calling thread. Default auto. */
@@ -97,7 +97,11 @@ export class Engine {
   /** Encodes a plan into memory. */
   install(plan: Plan): Program {
     for (const s of plan.fixed) this.address(s);
-    const program: Installed = { plan, count: plan.nodes.length, address: this.heap.allocate(plan.nodes.length * RECORD_BYTES, `program ${plan.graph.name}`) };
+    const program: Installed = {
+      plan,
+      count: plan.nodes.length,
+      address: this.heap.allocate(plan.nodes.length * RECORD_BYTES, `program ${plan.graph.name}`),
+    };
     this.#programs.add(program);
     const arena = this.#fit(this.#arena, plan.arenaBytes, 'arena');
     const scratch = this.#fit(this.#scratch, plan.scratchBytes * this.threads, 'scratch');
@@ -154,14 +158,16 @@ export class Engine {
     const s = tensor.storage;
     if (s.kind === 'fixed') return this.address(s) + tensor.offset;
     const offset = program.plan.offsets.get(s);
-    if (offset === undefined) throw new InputError(`${program.plan.graph.name}: ${tensor.name} has no place in this program: name it as an output or keep it`);
+    if (offset === undefined)
+      throw new InputError(`${program.plan.graph.name}: ${tensor.name} has no place in this program: name it as an output or keep it`);
     return this.#arena.address + offset + tensor.offset;
   }
 
   /** Copies values into an input of a program. */
   write(program: Program, input: string, data: Float32Array | Int32Array | Uint8Array): void {
     const t = program.plan.graph.inputs.get(input);
-    if (!t) throw new InputError(`${program.plan.graph.name}: has no input ${input}: it has ${[...program.plan.graph.inputs.keys()].join(', ')}`);
+    if (!t)
+      throw new InputError(`${program.plan.graph.name}: has no input ${input}: it has ${[...program.plan.graph.inputs.keys()].join(', ')}`);
     this.writeTensor(this.locate(program, t), t, data);
   }
 
@@ -198,7 +204,10 @@ export class Engine {
 
   #window(program: Program, name: string, rows?: number): { at: number; count: number } {
     const t = program.plan.readable.get(name);
-    if (!t) throw new InputError(`${program.plan.graph.name}: ${name} cannot be read: it can read ${[...program.plan.readable.keys()].join(', ')}`);
+    if (!t)
+      throw new InputError(
+        `${program.plan.graph.name}: ${name} cannot be read: it can read ${[...program.plan.readable.keys()].join(', ')}`,
+      );
     const sizes = t.shape.map((d, i) => (i === 0 && rows !== undefined ? rows : typeof d === 'number' ? d : this.getCell(d)));
     return { at: this.locate(program, t), count: sizes.reduce((a, b) => a * b, 1) };
   }
@@ -238,4 +247,3 @@ function newMemory(maximumPages: number): { memory: WebAssembly.Memory; maximumP
   }
   throw new MemoryError(`memory: the runtime grants no shared memory of ${maximumPages} pages`, { cause });
 }
-

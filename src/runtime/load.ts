@@ -44,7 +44,14 @@ async function loadPlain(engine: Engine, to: Tensor, files: TensorFiles, info: T
 }
 
 /** Packs one part from row `first` of the packed matrix on; returns the row after it. */
-async function loadPacked(engine: Engine, to: Tensor, files: TensorFiles, info: TensorInfo, first: number, step: (bytes: number) => void): Promise<number> {
+async function loadPacked(
+  engine: Engine,
+  to: Tensor,
+  files: TensorFiles,
+  info: TensorInfo,
+  first: number,
+  step: (bytes: number) => void,
+): Promise<number> {
   const rows = info.shape[0] ?? 1;
   const cols = info.shape.slice(1).reduce((a, b) => a * b, 1);
   const block = BLOCKS[info.type];

@@ -33,6 +33,8 @@ export const nodePlatform: Platform = {
 
   threads: () => availableParallelism(),
 
+  readFile: (path) => readFile(path),
+
   async open(path) {
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return { kind: 'folder', folder: localFolder(path) };
     // The source first: its errors name the path.

@@ -15,7 +15,9 @@ export interface WorkerHandle {
 }
 
 /** A path, opened: a file with the folder it lies in, or a folder. */
-export type Opened = { readonly kind: 'file'; readonly source: ByteSource; readonly folder: Folder; readonly file: string } | { readonly kind: 'folder'; readonly folder: Folder };
+export type Opened =
+  | { readonly kind: 'file'; readonly source: ByteSource; readonly folder: Folder; readonly file: string }
+  | { readonly kind: 'folder'; readonly folder: Folder };
 
 export interface Platform {
   readonly name: string;
@@ -27,4 +29,6 @@ export interface Platform {
   threads(): number;
   /** Opens a local path. Throws InputError where there is nothing, or where the platform has no file system. */
   open(path: string): Promise<Opened>;
+  /** Reads a small local file (a picture); absent where there are none. */
+  readFile?(path: string): Promise<Uint8Array>;
 }

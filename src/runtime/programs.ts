@@ -1,10 +1,10 @@
 // Programs by name: built, loaded and installed at first use, kept for the next.
 
-import type { Graph } from '../graph/graph.ts';
-import { plan } from '../graph/plan.ts';
-import type { SizeOf } from '../graph/op.ts';
-import type { Weights, WeightUse } from '../graph/weights.ts';
 import { PumiceError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { SizeOf } from '../graph/op.ts';
+import { plan } from '../graph/plan.ts';
+import type { Weights, WeightUse } from '../graph/weights.ts';
 import type { Engine, Program } from './engine.ts';
 import { type LoadOptions, loadWeights } from './load.ts';
 import type { RunResult } from './runner.ts';
@@ -64,7 +64,8 @@ export class Programs {
       const ms = performance.now() - start;
       this.observer?.(program.plan.graph.name, program, result, ms);
       signal?.throwIfAborted();
-      if (result.ran < program.count) throw new PumiceError('stopped', `${program.plan.graph.name}: was stopped after ${result.ran} of ${program.count} operations`);
+      if (result.ran < program.count)
+        throw new PumiceError('stopped', `${program.plan.graph.name}: was stopped after ${result.ran} of ${program.count} operations`);
       if (spent) {
         spent.ms += ms;
         const cost = this.cost(program);

@@ -1,7 +1,20 @@
 // A worker of the pool: waits for commands in shared memory and runs its share of a program.
 // The same file serves worker_threads (Node, Deno, Bun) and web workers.
 
-import { COUNT, type FromWorker, GENERATION, instantiate, type Kernels, KIND, LISTEN, PROFILE, PROGRAM, STAGE, timed, type ToWorker } from './runner.ts';
+import {
+  COUNT,
+  type FromWorker,
+  GENERATION,
+  instantiate,
+  type Kernels,
+  KIND,
+  LISTEN,
+  PROFILE,
+  PROGRAM,
+  STAGE,
+  type ToWorker,
+  timed,
+} from './runner.ts';
 
 /** Looks at the command word so often before it sleeps: tokens follow each other closely. */
 const SPINS = 30000;

@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+// The command line: parses arguments, calls the public API, maps errors to exit codes.
+// 0 done, 1 a defect of ours, 2 bad usage or bad input, 130 stopped by Ctrl-C.
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { PumiceError } from '../errors.ts';
+import { inspect } from './inspect.ts';
+import { run } from './run.ts';
+import { synth } from './synth.ts';
+
+const number = (name: string) => (text: string) => {
+  const n = Number(text);
+  if (text.trim() === '' || Number.isNaN(n)) throw new CommanderError(2, 'pumice.number', `error: ${name}: not a number: ${text}`);
+  return n;
+};
+
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+const program = new Command('pumice')
+  .description('Vision-language models (LLaVA and its variants) on the CPU, in WASM SIMD')
+  .version(version)
+  .exitOverride()
+  .showHelpAfterError('(add --help for the options)');
+
+program
+  .command('run')
+  .description('answer a question about a picture (or without one)')
+  .argument('[question]', 'what to ask; default: describe the picture')
+  .option('--image <path...>', 'picture file or URL; repeatable')
+  .option('-m, --model <path>', 'GGUF file or hub directory; default: the embedded model')
+  .option('--mmproj <path>', 'projector file of a llama.cpp pair')
+  .option('--tower <dir>', 'directory of the vision tower, for hub checkpoints without one inside')
+  .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
+  .addOption(
+    new Option('--build <name>', 'kernel build; default: the fastest that this runtime computes rightly').choices(['simd', 'relaxed']),
+  )
+  .option('-c, --ctx-size <rows>', 'rows that the KV cache holds', number('--ctx-size'))
+  .addOption(new Option('--cache-type <type>', 'element type of the KV cache').choices(['f32', 'f16', 'q8']).default('f16'))
+  .addOption(new Option('--image-mode <mode>', 'how pictures become square').choices(['pad', 'square']))
+  .option('--conversation <name>', 'built-in conversation, e.g. vicuna_v1')
+  .option('--system <text>', 'system message')
+  .option('-n, --max-tokens <n>', 'tokens of the answer at most', number('--max-tokens'), 512)
+  .option('--temp <t>', 'temperature; 0 is greedy', number('--temp'), 0)
+  .option('--top-k <k>', 'only the k most likely tokens', number('--top-k'), 0)
+  .option('--top-p <p>', 'only the most likely tokens that sum to p', number('--top-p'), 1)
+  .option('--min-p <p>', 'only tokens with this share of the likeliest', number('--min-p'), 0)
+  .option('--repeat-penalty <f>', 'divides the scores of tokens already in the answer', number('--repeat-penalty'), 1)
+  .option('-s, --seed <n>', 'seed of the draws', number('--seed'))
+  .option('--stop <text...>', 'end the answer before this text; repeatable')
+  .option('--json', 'one JSON object with answer and usage')
+  .option('--stats', 'times and rates on stderr')
+  .action(run);
+
+program
+  .command('inspect')
+  .description('show what is in a GGUF or safetensors file')
+  .argument('<file>')
+  .option('--tensors', 'list every tensor')
+  .option('--json', 'as JSON')
+  .action((file: string, options: { json?: boolean; tensors?: boolean }) => inspect(file, options, process.stdout));
+
+program
+  .command('synth')
+  .description('write a checkpoint of exact shapes with random weights, for measuring')
+  .argument('<shape>', 'overhead, llama-1.1b, llava-1.5-7b, llava-1.5-13b')
+  .requiredOption('-o, --output <file>')
+  .addOption(new Option('--type <type>', 'type of the matrices').choices(['f16', 'q8_0', 'q4_0']).default('q4_0'))
+  .action(synth);
+
+try {
+  await program.parseAsync();
+} catch (e) {
+  process.exitCode = exitCode(e);
+}
+
+function exitCode(e: unknown): number {
+  if (e instanceof CommanderError) return e.exitCode === 0 ? 0 : 2;
+  if (e instanceof PumiceError) {
+    process.stderr.write(`error: ${e.message}\n`);
+    return e.code === 'trap' || e.code === 'worker' ? 1 : 2;
+  }
+  if (e instanceof Error && (e.name === 'AbortError' || e.message === 'interrupted')) return 130;
+  process.stderr.write(`${e instanceof Error ? (e.stack ?? e.message) : String(e)}\n`);
+  return 1;
+}

@@ -1,0 +1,119 @@
+// `pumice run`: one question, one answer.
+
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { InputError } from '../errors.ts';
+import { Llava, type LoadOptions, type MessagePart, type Usage } from '../index.ts';
+import { progress } from './progress.ts';
+
+export interface RunOptions {
+  readonly image?: readonly string[];
+  readonly model?: string;
+  readonly mmproj?: string;
+  readonly tower?: string;
+  readonly threads: number | 'auto';
+  readonly build?: 'simd' | 'relaxed';
+  readonly ctxSize?: number;
+  readonly cacheType: 'f32' | 'f16' | 'q8';
+  readonly imageMode?: 'pad' | 'square';
+  readonly conversation?: string;
+  readonly system?: string;
+  readonly maxTokens: number;
+  readonly temp: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repeatPenalty: number;
+  readonly seed?: number;
+  readonly stop?: readonly string[];
+  readonly json?: boolean;
+  readonly stats?: boolean;
+}
+
+const EMBEDDED = new URL('../../../models/pebble.gguf', import.meta.url);
+
+export async function run(question: string | undefined, o: RunOptions): Promise<void> {
+  const controller = new AbortController();
+  const interrupt = () => controller.abort(new Error('interrupted'));
+  process.once('SIGINT', interrupt);
+  const bars = progress();
+  try {
+    const model = o.model ?? embedded();
+    const content: MessagePart[] = [
+      ...(o.image ?? []).map((image): MessagePart => ({ type: 'image', image })),
+      { type: 'text', text: question ?? (o.image ? 'Describe the picture.' : 'Hello!') },
+    ];
+    const started = performance.now();
+    const llava = await Llava.load(model, {
+      ...loadOptions(o),
+      onProgress: (done, total) => bars.update('load', mib(done), mib(total), 'MiB'),
+      signal: controller.signal,
+    });
+    const loadMs = performance.now() - started;
+    const reply = llava.chat(
+      [...(o.system === undefined ? [] : [{ role: 'system' as const, content: o.system }]), { role: 'user', content }],
+      {
+        maxTokens: o.maxTokens,
+        temperature: o.temp,
+        topK: o.topK,
+        topP: o.topP,
+        minP: o.minP,
+        repetitionPenalty: o.repeatPenalty,
+        ...(o.seed === undefined ? {} : { seed: o.seed }),
+        ...(o.stop === undefined ? {} : { stop: o.stop }),
+        signal: controller.signal,
+        onImage: (done, total) => bars.update('pictures', done, total, ''),
+        onPrefill: (done, total) => bars.update('prompt', done, total, 'rows'),
+      },
+    );
+    let text = '';
+    for await (const chunk of reply) {
+      bars.stop();
+      text += chunk.text;
+      // The space before the first word belongs to the template.
+      if (!o.json) process.stdout.write(text === chunk.text ? chunk.text.trimStart() : chunk.text);
+    }
+    const usage = await reply.usage;
+    if (o.json)
+      process.stdout.write(
+        `${JSON.stringify({ text: text.trim(), model, build: llava.engine.build, threads: llava.engine.threads, loadMs, usage }, null, 1)}\n`,
+      );
+    else process.stdout.write('\n');
+    if (o.stats) process.stderr.write(stats(usage, loadMs, llava));
+    await llava.dispose();
+  } finally {
+    bars.stop();
+    process.removeListener('SIGINT', interrupt);
+  }
+}
+
+function embedded(): string {
+  if (existsSync(EMBEDDED)) return fileURLToPath(EMBEDDED);
+  throw new InputError('run: there is no embedded model in this copy: give one with --model');
+}
+
+const loadOptions = (o: RunOptions): LoadOptions => ({
+  threads: o.threads,
+  cacheType: `kv-${o.cacheType}`,
+  ...(o.build === undefined ? {} : { build: o.build }),
+  ...(o.mmproj === undefined ? {} : { mmproj: o.mmproj }),
+  ...(o.tower === undefined ? {} : { tower: o.tower }),
+  ...(o.ctxSize === undefined ? {} : { context: o.ctxSize }),
+  ...(o.imageMode === undefined ? {} : { imageMode: o.imageMode }),
+  ...(o.conversation === undefined ? {} : { conversation: o.conversation }),
+});
+
+const mib = (bytes: number): number => Math.round(bytes / 2 ** 20);
+
+function stats(u: Usage, loadMs: number, { engine }: Llava): string {
+  const rate = (n: number, ms: number) => (ms > 0 ? `${((n * 1000) / ms).toFixed(1)} tokens/s` : '-');
+  const gops = (flops: number, ms: number) => (ms > 0 ? `${(flops / ms / 1e6).toFixed(1)} GFLOP/s` : '-');
+  const fresh = u.promptTokens - u.cachedTokens;
+  return [
+    `${engine.build} build, ${engine.threads} threads; load ${loadMs.toFixed(0)} ms`,
+    `pictures ${u.imageTokens} rows in ${u.encodeMs.toFixed(0)} ms, ${gops(u.encodeFlops, u.encodeMs)}`,
+    `prefill ${fresh} rows (${u.cachedTokens} cached) in ${u.prefillMs.toFixed(0)} ms, ${rate(fresh, u.prefillMs)}, ${gops(u.prefillFlops, u.prefillMs)}`,
+    `decode ${u.completionTokens} tokens in ${u.decodeMs.toFixed(0)} ms, ${rate(u.completionTokens - 1, u.decodeMs)}, ${gops(u.decodeFlops, u.decodeMs)}`,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,232 @@
+// The library's face: a model that answers about pictures.
+
+import { conversationFormat } from './chat/conversation.ts';
+import { conversation, defaultConversation } from './chat/conversations.ts';
+import { IMAGE_TOKEN_INDEX, tokenizeWithImages } from './chat/imagePrompt.ts';
+import type { ChatFormat, ChatMessage } from './chat/messages.ts';
+import { templateFormat } from './chat/template.ts';
+import { InputError } from './errors.ts';
+import { type Account, type Chunk, type GenerateOptions, generate, newAccount, newSpent } from './generate/generate.ts';
+import { type ImageRows, type Piece, Session } from './generate/session.ts';
+import type { RgbImage } from './image/image.ts';
+import { type ImageInput, loadImage } from './image/load.ts';
+import type { Checkpoint, Model, ModelOptions } from './models/model.ts';
+import { type CheckpointOptions, type ModelSource, openCheckpointFrom } from './models/open.ts';
+import { openModel } from './models/registry.ts';
+import { Reply } from './reply.ts';
+import { Engine, type EngineOptions } from './runtime/engine.ts';
+import type { Platform } from './runtime/platform.ts';
+import { Programs, type Spent } from './runtime/programs.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
+
+export interface LoadOptions extends CheckpointOptions, ModelOptions, EngineOptions {
+  /** Name of a built-in conversation (`vicuna_v1`, `llava_llama_2`, ...); default: the checkpoint's own template, else by its name. */
+  readonly conversation?: string;
+  /** Jinja source of a chat template, instead of the checkpoint's. */
+  readonly chatTemplate?: string;
+  /** Stored bytes of weights read so far and in all. */
+  readonly onProgress?: (loaded: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** A picture in a message: bytes, a Blob, a URL, a path (where the platform reads files), pixels; or OpenAI's image_url. */
+export type MessagePart =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'image'; readonly image: ImageInput }
+  | { readonly type: 'image_url'; readonly image_url: { readonly url: string } };
+
+export interface Message {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string | readonly MessagePart[];
+}
+
+export interface ChatOptions extends GenerateOptions {
+  /** A picture is being encoded: pictures done, and in all. */
+  readonly onImage?: (done: number, total: number) => void;
+}
+
+/** Encoded pictures that are kept for the next turn. */
+const KEPT_IMAGES = 8;
+
+/** A loaded model. Not reentrant: one answer at a time; a second call waits for the first. */
+export class Llava implements AsyncDisposable {
+  readonly model: Model;
+  readonly checkpoint: Checkpoint;
+  readonly engine: Engine;
+  readonly programs: Programs;
+  readonly #platform: Platform;
+  readonly #tokenizer: Tokenizer | undefined;
+  readonly #format: ChatFormat;
+  readonly #session: Session;
+  readonly #images: Map<string, ImageRows> = new Map();
+  #queue: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    platform: Platform,
+    checkpoint: Checkpoint,
+    model: Model,
+    engine: Engine,
+    tokenizer: Tokenizer | undefined,
+    options: LoadOptions,
+  ) {
+    this.#platform = platform;
+    this.checkpoint = checkpoint;
+    this.model = model;
+    this.engine = engine;
+    this.programs = new Programs(engine, model.weights);
+    this.#tokenizer = tokenizer;
+    this.#format = chatFormat(checkpoint, tokenizer, options);
+    this.#session = new Session(this.programs, model.decoder);
+  }
+
+  /** Loads a model onto a platform. The entry of each runtime binds the platform: see src/index.ts. */
+  static async load(platform: Platform, source: ModelSource, options: LoadOptions = {}): Promise<Llava> {
+    const checkpoint = await openCheckpointFrom(platform, source, options);
+    let engine: Engine | undefined;
+    try {
+      const model = openModel(checkpoint, options);
+      engine = await Engine.create(platform, options);
+      const llava = new Llava(platform, checkpoint, model, engine, await checkpoint.tokenizer(), options);
+      await llava.#prepare(options);
+      return llava;
+    } catch (e) {
+      await engine?.dispose();
+      await checkpoint.files.close();
+      throw e;
+    }
+  }
+
+  /** Answers the conversation. Text streams from the reply; pictures and turns that the last call had are not computed again. */
+  chat(messages: readonly Message[], options: ChatOptions = {}): Reply {
+    const account = newAccount();
+    const encoded = newSpent();
+    const stream = this.#exclusive(() => this.#answer(messages, options, account, encoded));
+    return new Reply(stream, account, encoded);
+  }
+
+  /** Rows that stand for a picture in the language model's sequence: f32 [rows, hidden]. */
+  async embedImage(image: ImageInput, options: { readonly signal?: AbortSignal } = {}): Promise<ImageRows> {
+    const pixels = await this.#loadImage(image);
+    for await (const rows of this.#exclusive(() => once(() => this.#encode(pixels, newSpent(), options.signal)))) return rows;
+    throw new InputError('embedImage: gave no rows');
+  }
+
+  /** Ids of the prompt of a conversation, -200 where a picture stands. */
+  promptIds(messages: readonly Message[]): number[] {
+    const { config } = this.checkpoint;
+    const inline = config.has('image_token_index') ? { imageToken: '<image>' } : {};
+    return tokenizeWithImages(this.tokenizer, this.#format.render(messages.map(textual)), inline);
+  }
+
+  get tokenizer(): Tokenizer {
+    if (!this.#tokenizer)
+      throw new InputError(`${this.checkpoint.name}: has no tokenizer: put tokenizer.model or tokenizer.json beside the weights`);
+    return this.#tokenizer;
+  }
+
+  /** Ends the workers and gives the memory back. */
+  async dispose(): Promise<void> {
+    await this.engine.dispose();
+    await this.checkpoint.files.close();
+    this.#images.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  async #prepare({ onProgress, signal }: LoadOptions): Promise<void> {
+    const load = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
+    // All graphs first, so that the bar knows the whole: loading happens at the first get.
+    this.model.decoder.graph('prefill');
+    await this.model.encoder?.prepare(this.programs, load);
+    await this.#session.prepare(load);
+  }
+
+  async *#answer(messages: readonly Message[], options: ChatOptions, account: Account, encoded: Spent): AsyncGenerator<Chunk> {
+    const inputs = messages.flatMap(imagesOf);
+    const images: ImageRows[] = [];
+    for (const [i, input] of inputs.entries()) {
+      options.onImage?.(i, inputs.length);
+      images.push(await this.#encode(await this.#loadImage(input, options.signal), encoded, options.signal));
+    }
+    options.onImage?.(inputs.length, inputs.length);
+    account.imageRows = images.reduce((n, x) => n + x.rows, 0);
+    let next = 0;
+    const pieces: Piece[] = this.promptIds(messages).map((id) => (id === IMAGE_TOKEN_INDEX ? images[next++]! : id));
+    const stop = [...this.#format.stop, ...(options.stop ?? [])];
+    yield* generate(this.#session, this.tokenizer, pieces, { ...options, stop }, account);
+  }
+
+  #loadImage(input: ImageInput, signal?: AbortSignal): Promise<RgbImage> {
+    const { readFile } = this.#platform;
+    return loadImage(input, { ...(readFile && { readFile }), ...(signal && { signal }) });
+  }
+
+  async #encode(image: RgbImage, spent: Spent, signal?: AbortSignal): Promise<ImageRows> {
+    const { encoder } = this.model;
+    if (!encoder)
+      throw new InputError(`${this.checkpoint.name}: has no vision tower: give one (mmproj or tower), or leave the pictures out`);
+    const key = await fingerprint(image);
+    let rows = this.#images.get(key);
+    if (!rows) {
+      rows = { ...(await encoder.encode(this.programs, image, { spent, ...(signal && { signal }) })), key };
+      if (this.#images.size >= KEPT_IMAGES) this.#images.delete(this.#images.keys().next().value!);
+    }
+    // Used last: dropped last.
+    this.#images.delete(key);
+    this.#images.set(key, rows);
+    return rows;
+  }
+
+  /** Runs generators one after the other: they share a cache and an arena. */
+  async *#exclusive<T>(body: () => AsyncGenerator<T>): AsyncGenerator<T> {
+    const before = this.#queue;
+    let release = () => {};
+    this.#queue = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    try {
+      await before;
+      yield* body();
+    } finally {
+      release();
+    }
+  }
+}
+
+async function* once<T>(body: () => Promise<T>): AsyncGenerator<T> {
+  yield await body();
+}
+
+const imagesOf = ({ content }: Message): ImageInput[] =>
+  typeof content === 'string'
+    ? []
+    : content.flatMap((p) => (p.type === 'image' ? [p.image] : p.type === 'image_url' ? [p.image_url.url] : []));
+
+const textual = ({ role, content }: Message): ChatMessage => ({
+  role,
+  content: typeof content === 'string' ? content : content.map((p) => (p.type === 'text' ? p : { type: 'image' as const })),
+});
+
+/** Same pixels, same key. */
+async function fingerprint({ width, height, data }: RgbImage): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', data as Uint8Array<ArrayBuffer>));
+  return `${width}x${height} ${[...digest].map((b) => b.toString(16).padStart(2, '0')).join('')}`;
+}
+
+function chatFormat(checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, options: LoadOptions): ChatFormat {
+  if (options.conversation !== undefined) return conversationFormat(conversation(options.conversation), startEnd(checkpoint));
+  const source = options.chatTemplate ?? checkpoint.chatTemplate;
+  if (source !== undefined)
+    return templateFormat(source, { ...tokenText('bosToken', tokenizer?.bosId), ...tokenText('eosToken', tokenizer?.eosId) });
+  const name = defaultConversation(checkpoint.name);
+  // Files are renamed at will, and hardly anybody has a LLaVA of the first version: published evaluations of 1.5 use vicuna_v1.
+  return conversationFormat(conversation(name === 'llava_v0' ? 'vicuna_v1' : name), startEnd(checkpoint));
+
+  function tokenText<K extends string>(key: K, id: number | null | undefined): { [P in K]?: string } {
+    return (id === null || id === undefined ? {} : { [key]: tokenizer!.decode([id], { special: true }) }) as { [P in K]?: string };
+  }
+}
+
+const startEnd = ({ config }: Checkpoint) => ({ imageStartEnd: config.bool('mm_use_im_start_end', false) });
