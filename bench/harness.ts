@@ -1,0 +1,152 @@
+// Benches of ops: named shapes from real models, timed by tinybench, set against what the machine can do (roofline.ts).
+//
+// A bench file exports `cases`. A case builds a graph; its cost comes from the ops themselves. No thresholds: compare two runs of one
+// machine, never a stored number.
+
+import { Bench } from 'tinybench';
+import { coldEngine, random } from '../kernels-tests/harness.ts';
+import { Graph } from '../src/graph/graph.ts';
+import type { Op } from '../src/graph/op.ts';
+import { plan } from '../src/graph/plan.ts';
+import { type Dim, type DType, maxOf, maxSize, type Tensor } from '../src/graph/tensor.ts';
+import type { Engine, Program } from '../src/runtime/engine.ts';
+import type { Build } from '../src/runtime/platform.ts';
+import type { Roofline } from './roofline.ts';
+
+export interface Case {
+  /** Which model does this, and how large: `Vicuna-7B, 1 row`. */
+  readonly name: string;
+  /** The limit that the op runs into: what its share is taken of. */
+  readonly bound: keyof Roofline;
+  /** Adds the ops to be timed and returns their results. */
+  graph(g: Graph): readonly Tensor[];
+  /** Inputs that are not uniform values in -1..1 (i32: zeros). */
+  readonly inputs?: Readonly<Record<string, Int32Array | Float32Array | Uint8Array>>;
+}
+
+/** A case of one op on inputs of these shapes; an i32 input is given by its values. */
+export function opCase<P>(
+  name: string,
+  bound: keyof Roofline,
+  op: Op<P>,
+  params: P,
+  given: readonly (readonly number[] | Int32Array)[],
+): Case {
+  const inputs: Record<string, Int32Array> = {};
+  given.forEach((x, i) => {
+    if (x instanceof Int32Array) inputs[`in${i}`] = x;
+  });
+  return {
+    name,
+    bound,
+    inputs,
+    graph: (g) => {
+      const tensors = given.map((x, i) =>
+        x instanceof Int32Array ? g.input(`in${i}`, 'i32', [x.length, 1]) : g.input(`in${i}`, 'f32', x),
+      );
+      return g.addAll(op, tensors, params);
+    },
+  };
+}
+
+export interface Result {
+  readonly op: string;
+  readonly case: string;
+  readonly build: Build;
+  /** Median of one call. */
+  readonly ms: number;
+  /** Fastest of all samples. */
+  readonly bestMs: number;
+  readonly gmacs: number;
+  readonly gbs: number;
+  readonly bound: keyof Roofline;
+  /** Of the roofline; above 1 where a memory-bound case lies in a cache. */
+  readonly share: number;
+  /** CPU time of this process by wall time: well below 1 means that others took the core. */
+  readonly cpu: number;
+}
+
+/** Times a case. `ms`: measuring time. */
+export async function measure(op: string, c: Case, build: Build, roofline: Roofline, ms: number): Promise<Result> {
+  const engine = await coldEngine(build);
+  const { program, macs, bytes } = install(engine, c);
+  const calls = calibrate(engine, program);
+
+  const bench = new Bench({ time: ms, iterations: 16, warmupTime: 20, warmupIterations: 4, retainSamples: true, throws: true });
+  bench.add(op, () => {
+    for (let i = 0; i < calls; i++) engine.runNow(program);
+  });
+  const cpu = process.cpuUsage();
+  const start = performance.now();
+  await bench.run();
+  const wall = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpu);
+  await engine.dispose();
+
+  const result = bench.tasks[0]!.result;
+  if (!('latency' in result)) throw new TypeError(`${op}: ${c.name}: tinybench gave no samples`);
+  const median = result.latency.p50 / calls;
+  const gmacs = macs / median / 1e6;
+  const gbs = bytes / median / 1e6;
+  const share = (c.bound === 'memory' ? gbs : gmacs) / roofline[c.bound];
+  return {
+    op,
+    case: c.name,
+    build,
+    ms: median,
+    bestMs: result.latency.min / calls,
+    gmacs,
+    gbs,
+    bound: c.bound,
+    share,
+    cpu: (user + system) / 1000 / wall,
+  };
+}
+
+function install(engine: Engine, c: Case): { program: Program; macs: number; bytes: number } {
+  const g = new Graph(c.name);
+  c.graph(g).forEach((t, i) => {
+    g.output(`out${i}`, t);
+  });
+  const program = engine.install(plan(g));
+  const fill = (dtype: DType, shape: readonly Dim[]) => (dtype === 'f32' ? random(maxSize(shape), 1) : null);
+  for (const [name, t] of g.inputs) {
+    const data = c.inputs?.[name] ?? fill(t.dtype, t.shape);
+    if (data && program.plan.offsets.has(t.storage)) engine.write(program, name, data);
+  }
+  let macs = 0;
+  let bytes = 0;
+  for (const n of program.plan.nodes) {
+    const cost = n.cost(maxOf);
+    macs += cost.macs;
+    bytes += cost.bytes;
+    for (const d of [...n.inputs, ...n.outputs].flatMap((t) => t.shape)) if (typeof d !== 'number') engine.setCell(d, d.max);
+    for (const t of n.inputs) {
+      const data = t.storage.kind === 'fixed' && t.offset === 0 ? fill(t.dtype, t.shape) : null;
+      if (data) engine.writeFixed(t, data);
+    }
+  }
+  return { program, macs, bytes };
+}
+
+/** Calls per sample: a sample takes at least 50 us, so that the clock does not matter. Also makes the kernel hot. */
+function calibrate(engine: Engine, program: Program): number {
+  for (let calls = 1; ; calls *= 2) {
+    const end = performance.now() + 20;
+    let shortest = Number.POSITIVE_INFINITY;
+    for (let start = performance.now(); start < end; ) {
+      for (let i = 0; i < calls; i++) engine.runNow(program);
+      const now = performance.now();
+      shortest = Math.min(shortest, now - start);
+      start = now;
+    }
+    if (shortest >= 0.05) return calls;
+  }
+}
+
+export function line(r: Result): string {
+  const time = r.ms >= 1 ? `${r.ms.toFixed(2)} ms` : `${(r.ms * 1000).toFixed(2)} us`;
+  const rate = r.bound === 'memory' ? `${r.gbs.toFixed(1)} GB/s` : `${r.gmacs.toFixed(1)} GMAC/s`;
+  const share = `${(100 * r.share).toFixed(0)} % of ${r.bound}`;
+  return `${r.op.padEnd(14)} ${r.build.padEnd(7)} ${r.case.padEnd(44)} ${time.padStart(11)} ${rate.padStart(13)}  ${share.padEnd(16)} cpu ${(100 * r.cpu).toFixed(0)} %`;
+}

@@ -1,0 +1,46 @@
+// npm run bench -- [--filter TEXT] [--build simd|relaxed] [--time MS] [--json]
+//
+// Runs the cases of every bench/*.bench.ts, in each build that this runtime computes rightly, one thread.
+
+import { readdir } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { builds } from '../kernels-tests/harness.ts';
+import type { Build } from '../src/runtime/platform.ts';
+import { type Case, line, measure, type Result } from './harness.ts';
+import { measureRoofline, type Roofline } from './roofline.ts';
+
+const { values } = parseArgs({
+  options: { filter: { type: 'string' }, build: { type: 'string' }, time: { type: 'string' }, json: { type: 'boolean' } },
+});
+const print = (text: string): void => {
+  if (!values.json) console.log(text);
+};
+const chosen = builds.filter((b) => b !== 'debug' && (!values.build || b === values.build));
+const rooflines = new Map<Build, Roofline>();
+const results: Result[] = [];
+
+print(`${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.versions.node}, V8 ${process.versions.v8}, one thread, medians`);
+for (const build of chosen) {
+  const r = await measureRoofline(build);
+  rooflines.set(build, r);
+  print(
+    `roofline       ${build.padEnd(7)} f32 ${r.f32.toFixed(1)} GMAC/s, i8 ${r.i8.toFixed(1)} GMAC/s, memory ${r.memory.toFixed(1)} GB/s`,
+  );
+}
+for (const file of (await readdir(new URL('.', import.meta.url))).filter((f) => f.endsWith('.bench.js')).sort()) {
+  const op = file.replace('.bench.js', '');
+  const { cases } = (await import(`./${file}`)) as { cases: readonly Case[] };
+  for (const c of cases) {
+    if (values.filter && !`${op} ${c.name}`.includes(values.filter)) continue;
+    for (const build of chosen) {
+      const result = await measure(op, c, build, rooflines.get(build)!, Number(values.time ?? 200));
+      results.push(result);
+      print(line(result));
+    }
+  }
+}
+if (values.json)
+  console.log(
+    JSON.stringify({ cpu: cpus()[0]?.model, versions: process.versions, rooflines: Object.fromEntries(rooflines), results }, null, 2),
+  );
