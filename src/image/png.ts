@@ -4,7 +4,7 @@
 // DecompressionStream it is also small, and needs nothing of Node.
 // One difference to Pillow 10 on purpose: 16-bit gray is cut to its high byte like all other 16-bit samples (Pillow clamps it at 255: a white picture).
 
-import { FormatError } from '../errors.ts';
+import { FormatError, UnsupportedError } from '../errors.ts';
 import type { RgbImage } from './image.ts';
 
 interface Header {
@@ -106,6 +106,9 @@ function readHeader(body: Uint8Array): Header {
 
 /** Decompresses to exactly `size` bytes; what follows is not read. */
 async function inflate(chunks: readonly Uint8Array[], size: number): Promise<Uint8Array> {
+  if (typeof DecompressionStream === 'undefined') {
+    throw new UnsupportedError('needs DecompressionStream, which this runtime does not have: take a newer one, or give a decoder');
+  }
   const out = new Uint8Array(size);
   let filled = 0;
   try {
