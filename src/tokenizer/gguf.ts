@@ -24,6 +24,11 @@ const K = 'tokenizer.ggml.';
 /** Builds the tokenizer that a GGUF file describes; texts give the ids that llama.cpp gives. */
 export function tokenizerFromGguf(meta: TokenizerMetadata, options: GgufTokenizerOptions = {}): Tokenizer {
   const kind = meta.string(`${K}model`);
+  if (kind === 'no_vocab' || kind === 'none') {
+    throw new UnsupportedError(
+      `${K}model: the file carries no vocabulary: got ${JSON.stringify(kind)}, convert the model together with its tokenizer`,
+    );
+  }
   if (kind !== 'llama' && kind !== 'gpt2') {
     throw new UnsupportedError(`${K}model: unknown tokenizer: got ${JSON.stringify(kind)}, "llama" and "gpt2" are supported`);
   }

@@ -122,7 +122,7 @@ const TIKTOKEN: ReadonlyMap<string, { readonly gap: number; readonly nfc: boolea
     'arcade100k.tiktoken',
     {
       gap: 1,
-      nfc: false,
+      nfc: true,
       specials: [
         ...[
           '<|endoftext|>',
