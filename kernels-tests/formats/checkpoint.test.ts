@@ -93,7 +93,10 @@ test('the order of preference in a folder', async () => {
   assert.deepEqual(await first({ ...bin, ...single, 's1.safetensors': one('a', 1), 'model.safetensors.index.json': text(index) }), ['a']);
   assert.deepEqual(await first({ ...bin, 'model.fp16.safetensors': one('half', 1), ...single }), ['single']);
   assert.deepEqual(await first({ ...bin, 'model.fp16.safetensors': one('half', 1) }), ['half']);
-  await assert.rejects(openCheckpoint(memory(bin)), code('unsupported', /only PyTorch weights \(pytorch_model\.bin\)/));
+  await assert.rejects(
+    openCheckpoint(memory(bin)),
+    code('format', /pytorch_model\.bin: is neither a zip archive nor a legacy PyTorch file/),
+  );
   await assert.rejects(openCheckpoint(memory({ 'readme.md': text('') })), code('input', /has no weights/));
 });
 

@@ -1,15 +1,14 @@
 // safetensors: a u64 length, that many bytes of JSON with the tensors' types, shapes and byte ranges, then the data. One file, or shards with an index.
 
-import { FormatError, InputError, UnsupportedError } from '../errors.ts';
+import { FormatError, UnsupportedError } from '../errors.ts';
 import { isObject, parseJson } from './json.ts';
-import { checkOverlaps, closeAll, storedBytes, type TensorPlace, tensorsAt } from './places.ts';
+import { checkOverlaps, storedBytes, type TensorPlace, tensorsAt } from './places.ts';
+import { openShards } from './shards.ts';
 import type { ByteSource, Folder } from './source.ts';
 import type { StorageType, TensorFiles } from './tensors.ts';
 
 /** The limit of the official reader. */
 const MAX_HEADER = 100_000_000;
-/** An index of a thousand shards stays below this. */
-const MAX_INDEX = 64 * 1024 * 1024;
 
 const TYPES: ReadonlyMap<string, StorageType> = new Map([
   ['F32', 'f32'],
@@ -54,81 +53,11 @@ export async function openSafetensors(source: ByteSource): Promise<Safetensors> 
 
 /**
  * Opens the shards that an index names (`model.safetensors.index.json`). Names in shards that the index lacks are left out.
- * @throws FormatError `traversal` for a shard name that is not a plain file name, `structure` for a name that its shard lacks,
- *   `missing` for an absent shard, and everything that openSafetensors throws
+ * @throws what openShards and openSafetensors throw
  */
 export async function openSafetensorsShards(folder: Folder, indexFile: string): Promise<Safetensors> {
-  const index = await readShardIndex(folder, indexFile);
-  const shards = new Map<string, Parsed>();
-  const sources: ByteSource[] = [];
-  try {
-    for (const file of new Set(index.values())) {
-      const source = await openShard(folder, file, indexFile);
-      sources.push(source);
-      shards.set(file, await readHeader(source));
-    }
-    const places = new Map<string, TensorPlace>();
-    for (const [name, file] of index) {
-      const place = shards.get(file)!.places.get(name);
-      if (place === undefined)
-        throw new FormatError('structure', `${folder.name}/${indexFile}: ${name} should be in ${file}: the shard has no such tensor`);
-      places.set(name, place);
-    }
-    const metadata = [...shards.values()].find((shard) => shard.metadata.size > 0)?.metadata ?? new Map<string, string>();
-    return { ...tensorsAt(folder.name, places, sources), metadata };
-  } catch (error) {
-    await closeAll(sources);
-    throw error;
-  }
-}
-
-/**
- * Reads the weight map of an index file (safetensors' and torch's have the same form): tensor name -> plain file name.
- * @throws FormatError `format`, `duplicate`, `limit`, `structure`, `traversal`
- */
-export async function readShardIndex(folder: Folder, indexFile: string): Promise<Map<string, string>> {
-  const source = await folder.open(indexFile);
-  let json: unknown;
-  try {
-    if (source.size > MAX_INDEX)
-      throw new FormatError('limit', `${source.name}: got ${source.size} bytes, at most ${MAX_INDEX} are expected of an index`);
-    const bytes = new Uint8Array(source.size);
-    await source.readInto(bytes, 0);
-    json = parseJson(bytes, source.name);
-  } finally {
-    await source.close();
-  }
-  const map = isObject(json) ? json.weight_map : undefined;
-  if (!isObject(map))
-    throw new FormatError('structure', `${source.name}: no weight_map: an object from tensor names to file names is expected`);
-  const result = new Map<string, string>();
-  for (const [name, file] of Object.entries(map)) {
-    if (typeof file !== 'string')
-      throw new FormatError('structure', `${source.name}: ${name}: got ${JSON.stringify(file)}, a file name is expected`);
-    if (!isPlainName(file))
-      throw new FormatError('traversal', `${source.name}: ${name}: got ${JSON.stringify(file)}, a file in the same folder is expected`);
-    result.set(name, file);
-  }
-  return result;
-}
-
-/** A name without any path in it, on any system. */
-function isPlainName(file: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  return file !== '' && file !== '.' && !file.includes('..') && !/[/\\:\u0000-\u001f]/.test(file);
-}
-
-async function openShard(folder: Folder, file: string, indexFile: string): Promise<ByteSource> {
-  try {
-    return await folder.open(file);
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    throw new FormatError(
-      'missing',
-      `${folder.name}/${indexFile}: the shard ${file} is missing: download it beside the index (${error.message})`,
-      { cause: error },
-    );
-  }
+  const { files, shards } = await openShards(folder, indexFile, openSafetensors);
+  return { ...files, metadata: shards.find((shard) => shard.metadata.size > 0)?.metadata ?? new Map() };
 }
 
 async function readHeader(source: ByteSource): Promise<Parsed> {

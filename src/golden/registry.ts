@@ -2,15 +2,17 @@
 
 import { cases as conversations } from './conversations.ts';
 import { cases as formats } from './formats.ts';
-import { cases as preprocess } from './preprocess.ts';
 import { cases as ggufModels } from './ggufModels.ts';
 import { cases as llava15 } from './llava15.ts';
+import { cases as preprocess } from './preprocess.ts';
 import type { CaseRunner } from './runner.ts';
 import { cases as sampling } from './sampling.ts';
 import { cases as tokenizers } from './tokenizers.ts';
+import { cases as torchBin } from './torchBin.ts';
 
 export const runners: readonly CaseRunner[] = [
-  ...formats, //
+  ...formats,
+  ...torchBin,
   ...conversations,
   ...sampling,
   ...tokenizers,
