@@ -66,10 +66,19 @@ export function readKv(engine: Engine, kv: Kv, rows: number): { k: Float32Array;
     return out;
   };
   const padded = kvPadded(dim);
-  const q8 = kv.k.dtype === 'kv-q8';
+  const q8 = kv.k.dtype === 'kv-q8' ? 1 : 0;
+  /** Index in a block of rows and columns; in q8 two rows stand side by side. */
+  const inBlock = (row: number, column: number, width: number) => ((row >> q8) << q8) * width + (column << q8) + (row & q8);
   return {
-    k: read(kv.k, (head, key, c) => (head + key - (key % 8)) * padded + (q8 ? (c >> 1) * 16 + (key % 8) * 2 + (c & 1) : c * 8 + (key % 8))),
-    v: read(kv.v, (head, key, c) => (q8 ? (head + key - (key % 2)) * padded + c * 2 + (key % 2) : (head + key) * padded + c)),
+    k: read(kv.k, (head, key, c) => {
+      const from = key - (key % 32);
+      return (head + from) * padded + inBlock(c, key % 32, Math.min(32, capacity - from));
+    }),
+    v: read(kv.v, (head, key, c) => {
+      const from = key - (key % 64);
+      const strip = c - (c % 32);
+      return (head + from) * padded + strip * Math.min(64, capacity - from) + inBlock(key % 64, c % 32, Math.min(32, padded - strip));
+    }),
   };
 }
 

@@ -108,35 +108,32 @@ function attend(op: usize, s: usize, h: i32, group: i32, first: i32, count: i32)
 
 /** Keys at..at + n of the head whose cache begins at row `head`. */
 function block(op: usize, s: usize, kind: i32, padded: i32, head: i32, at: i32, n: i32, count: i32): void {
+  const capacity = load<i32>(op, P7),
+    there = min(KEY_BLOCK, capacity - at); // rows of the cache in this block
   const unit: usize = kind == KV_F32 ? 4 : kind == KV_F16 ? 2 : 1;
-  const bytes = <usize>padded * unit; // of one key
-  let k = load<usize>(op, IN1) + <usize>(head + at) * bytes,
-    v = load<usize>(op, IN2) + <usize>(head + at) * bytes;
-  const scales = <usize>(load<i32>(op, P1) * load<i32>(op, P7)) * bytes + ((<usize>(head + at)) << 2);
+  const offset = <usize>((head + at) * padded) * unit;
+  const scales = <usize>(load<i32>(op, P1) * capacity) * <usize>padded + ((<usize>(head + at)) << 2);
   const keyScales = load<usize>(op, IN1) + scales,
     valueScales = load<usize>(op, IN2) + scales;
-  let form = kind,
-    width = bytes;
+  let k = load<usize>(op, IN1) + offset,
+    v = load<usize>(op, IN2) + offset,
+    form = kind;
   if (kind == KV_F16 && count > 1) {
     const keys = s + S_KEYS,
       values = keys + ((<usize>padded) << 8);
-    widenAll(k, ((n + 7) & ~7) * padded, keys, s);
-    widenAll(v, n * padded, values, s);
+    widenAll(k, there * padded, keys, s);
+    widenAll(v, there * padded, values, s);
     k = keys;
     v = values;
     form = KV_F32;
-    width = (<usize>padded) << 2;
   }
-  const pairs = kind == KV_Q8 ? 1 : 0; // two elements stand side by side
-  const step = kind == KV_Q8 ? 16 : form == KV_F16 ? 16 : 32;
-  const columnStep = kind == KV_Q8 ? 16 : step;
 
   for (let lane = 0; lane < count; lane += 4) {
     const lanes = min(4, count - lane);
     const states = s + S_STATE + <usize>lane * STATE_BYTES;
     const seen = min(n, load<i32>(states + <usize>(lanes - 1) * STATE_BYTES, TO) - at);
     if (seen <= 0 || load<i32>(states, FROM) >= at + n) continue;
-    product(form, lanes, k, step, width << 3, (seen + 7) >> 3, s + S_Q + <usize>lane * LANE_BYTES, padded >> pairs, s + S_P, s);
+    product(form, lanes, k, padded, there, seen, s + S_Q + <usize>lane * LANE_BYTES, padded, s + S_P, s);
     for (let i = 0; i < lanes; i++) {
       const p = s + S_P + <usize>i * LANE_BYTES,
         state = states + <usize>i * STATE_BYTES;
@@ -150,7 +147,7 @@ function block(op: usize, s: usize, kind: i32, padded: i32, head: i32, at: i32, 
       softmaxStep(p, seen, from, to, state, s);
       packWeights(kind, p, seen, valueScales, state);
     }
-    product(form, lanes, v, width << pairs, columnStep, padded >> 3, s + S_P, (seen + pairs) >> pairs, s + S_T, s);
+    product(form, lanes, v, there, padded, padded, s + S_P, seen, s + S_T, s);
     for (let i = 0; i < lanes; i++) {
       const state = states + <usize>i * STATE_BYTES;
       if (max(at, load<i32>(state, FROM)) >= min(at + seen, load<i32>(state, TO))) continue;

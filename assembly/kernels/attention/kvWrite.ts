@@ -8,7 +8,7 @@
 
 import { COLS, IN0, IN1, IN2, IN3, P0, P1, P2, P3, P4, P5, ROWS } from '../../program.ts';
 import { firstRow } from '../../split.ts';
-import { KV_F16, KV_F32 } from './layout.ts';
+import { KV_F16, KV_F32, KV_Q8 } from './layout.ts';
 
 export function kvWrite(op: usize, thread: i32, threads: i32): void {
   const rows = load<i32>(load<usize>(op, ROWS)),
@@ -20,7 +20,6 @@ export function kvWrite(op: usize, thread: i32, threads: i32): void {
     kind = load<i32>(op, P5);
   const kCache = load<usize>(op, IN2),
     vCache = load<usize>(op, IN3);
-  const unit: usize = kind == KV_F32 ? 4 : kind == KV_F16 ? 2 : 1;
   const scales = <usize>(heads * capacity) * <usize>padded;
 
   const end = firstRow(heads * rows, thread + 1, threads);
@@ -31,35 +30,32 @@ export function kvWrite(op: usize, thread: i32, threads: i32): void {
       row = h * capacity + key;
     const k = load<usize>(op, IN0) + ((<usize>(r * load<i32>(op, P3) + h * dim)) << 2);
     const v = load<usize>(op, IN1) + ((<usize>(r * load<i32>(op, P4) + h * dim)) << 2);
-    const kGroup = kCache + <usize>(row & ~7) * <usize>padded * unit,
-      lane = <usize>(key & 7);
-    if (kind == KV_F32 || kind == KV_F16) {
-      const vRow = vCache + <usize>row * <usize>padded * unit;
-      for (let c = 0; c < padded; c++) {
-        const from = (<usize>c) << 2,
-          kTo = kGroup + (<usize>c * 8 + lane) * unit,
-          vTo = vRow + <usize>c * unit;
-        const x: f32 = c < dim ? load<f32>(k + from) : 0,
-          y: f32 = c < dim ? load<f32>(v + from) : 0;
-        if (kind == KV_F32) {
-          store<f32>(kTo, x);
-          store<f32>(vTo, y);
-        } else {
-          store<u16>(kTo, half(x));
-          store<u16>(vTo, half(y));
-        }
-      }
-    } else {
-      const vPair = vCache + <usize>(row & ~1) * <usize>padded + <usize>(key & 1);
-      const kFactor = quantization(k, dim, kCache + scales + ((<usize>row) << 2));
-      const vFactor = quantization(v, dim, vCache + scales + ((<usize>row) << 2));
-      for (let c = 0; c < padded; c++) {
-        const from = (<usize>c) << 2;
-        store<i8>(kGroup + <usize>(c >> 1) * 16 + lane * 2 + <usize>(c & 1), c < dim ? <i8>nearest(load<f32>(k + from) * kFactor) : 0);
-        store<i8>(vPair + <usize>c * 2, c < dim ? <i8>nearest(load<f32>(v + from) * vFactor) : 0);
-      }
+    const kBlock = min(32, capacity - (key & ~31)),
+      kBase = (row - (key & 31)) * padded;
+    const vBlock = min(64, capacity - (key & ~63)),
+      vBase = (row - (key & 63)) * padded;
+    const q8 = kind == KV_Q8 ? 1 : 0;
+    const kFactor = q8 ? quantization(k, dim, kCache + scales + ((<usize>row) << 2)) : 1;
+    const vFactor = q8 ? quantization(v, dim, vCache + scales + ((<usize>row) << 2)) : 1;
+    for (let c = 0; c < padded; c++) {
+      const x = c < dim ? load<f32>(k + ((<usize>c) << 2)) * kFactor : 0,
+        y = c < dim ? load<f32>(v + ((<usize>c) << 2)) * vFactor : 0;
+      // Where two rows of a block stand side by side: (c / 2, key, c % 2) for keys, (key / 2, c, key % 2) for values.
+      const kAt = kBase + ((c >> q8) << q8) * kBlock + ((key & 31) << q8) + (c & q8);
+      const strip = c & ~31,
+        width = min(32, padded - strip),
+        kv = key & 63;
+      const vAt = vBase + strip * vBlock + ((kv >> q8) << q8) * width + ((c & 31) << q8) + (kv & q8);
+      put(kind, kCache, kAt, x);
+      put(kind, vCache, vAt, y);
     }
   }
+}
+
+function put(kind: i32, cache: usize, at: i32, x: f32): void {
+  if (kind == KV_F32) store<f32>(cache + ((<usize>at) << 2), x);
+  else if (kind == KV_F16) store<u16>(cache + ((<usize>at) << 1), half(x));
+  else store<i8>(cache + <usize>at, <i8>nearest(x));
 }
 
 /** Stores the scale of a head's row and returns its inverse. A row too small for an inverse counts as zeros. */

@@ -2,11 +2,12 @@
 //
 // `padded` is dim rounded up to 8; padding holds zeros. `capacity` is a multiple of 8. Each head's part is contiguous.
 //
-//   K  f32, f16  [heads][capacity / 8][padded][8 keys]          one vector: the same element of several keys
-//   V  f32, f16  [heads][capacity][padded]
-//   K  q8        [heads][capacity / 8][padded / 2][8 keys][2]   i8; the dot instruction wants two elements side by side
-//   V  q8        [heads][capacity / 2][padded][2 keys]          i8
-//      q8        then scales f32 [heads][capacity]: value = scale * i8, scale = largest / 127 of a head's row
+//   K  f32, f16  [heads] blocks of 32 keys   [padded][32 keys]        the last block may have 8, 16 or 24
+//   V  f32, f16  [heads] blocks of 64 keys   strips of 32 elements    [64 keys][32], the last strip may have 8, 16 or 24
+//      q8        as these, but two rows stand side by side: K [padded / 2][32 keys][2], V strips [32][32 elements][2]
+//                then scales f32 [heads][capacity]: value = scale * i8, scale = largest / 127 of a head's row
+//
+// So one query row streams through both, 32 columns at a time, in the order of memory; the dot instruction of q8 takes two rows at once.
 //
 // f16 has 5 bits of exponent and 10 of fraction as IEEE binary16, but with exponent bias 19 and neither infinities nor subnormals:
 // +-3.8e-6 .. +-8188, smaller values become 0, larger ones are clamped. Its bits shifted by 13 are a normal float32 too small by 2^108,

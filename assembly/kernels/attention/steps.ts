@@ -2,38 +2,32 @@
 
 import { expF32x4 } from '../../exp.ts';
 import { ALPHA, FROM, KV_F16, KV_Q8, MAX, P_SCALE, Q_SCALE, S_EXP, S_MASK, SUM, TO } from './layout.ts';
-import { tile1F16, tile1F32, tile1Q8, tile4F32, tile4Q8, widen } from './tiles.ts';
+import { tile1, tile1Narrow, tile4, widen } from './tiles.ts';
 
-/** All groups of 8 columns for 1 or 4 lanes: out[lane][c] = sum over i < n of b[lane][i] * a[i][c]; groups lie `group` bytes apart. */
-export function product(
-  kind: i32,
-  lanes: i32,
-  a: usize,
-  step: usize,
-  group: usize,
-  groups: i32,
-  b: usize,
-  n: i32,
-  out: usize,
-  s: usize,
-): void {
-  if (lanes > 1) {
-    for (let g = 0; g < groups; g++, a += group, out += 32) {
-      if (kind == KV_Q8) tile4Q8(a, step, b, n, out);
-      else tile4F32(a, step, b, n, out);
+/**
+ * out[lane][c] = sum over i < n of b[lane][i] * a[i][c], c < used, for 1 or 4 lanes. a has strips of 32 columns (the last one may be
+ * narrower) with `rows` rows each.
+ */
+export function product(kind: i32, lanes: i32, a: usize, rows: i32, columns: i32, used: i32, b: usize, n: i32, out: usize, s: usize): void {
+  if (kind == KV_Q8) strips<i8>(lanes, a, rows, columns, used, b, (n + 1) >> 1, out, s);
+  else if (kind == KV_F16) strips<u16>(lanes, a, rows, columns, used, b, n, out, s);
+  else strips<f32>(lanes, a, rows, columns, used, b, n, out, s);
+}
+
+function strips<T>(lanes: i32, a: usize, rows: i32, columns: i32, used: i32, b: usize, n: i32, out: usize, s: usize): void {
+  const unit: usize = sizeof<T>() == 1 ? 2 : sizeof<T>(); // i8 come in pairs of rows
+  const mask = v128.load(s, S_MASK);
+  for (let c = 0; c < used; c += 32, a += <usize>(rows << 5) * sizeof<T>(), out += 128) {
+    const width = min(32, columns - c),
+      step = <usize>width * unit;
+    if (lanes == 1 && width == 32) {
+      tile1<T>(a, step, b, n, out, mask);
+      continue;
     }
-    return;
-  }
-  // Four groups at a time; the last four overlap the ones before, and fewer than four are done one by one, four times over (apart = 0).
-  const few = groups < 4;
-  const apart: usize = few ? 0 : group;
-  for (let g = 0; g < groups; g += few ? 1 : 4) {
-    if (!few) g = min(g, groups - 4);
-    const at = a + <usize>g * group,
-      to = out + ((<usize>g) << 5);
-    if (kind == KV_Q8) tile1Q8(at, step, apart, b, n, to);
-    else if (kind == KV_F16) tile1F16(at, step, apart, b, n, to, v128.load(s, S_MASK));
-    else tile1F32(at, step, apart, b, n, to);
+    for (let j: usize = 0, end = <usize>min(width, used - c); j < end; j += 8) {
+      if (lanes == 1) tile1Narrow<T>(a + j * unit, step, b, n, out + (j << 2), mask);
+      else tile4<T>(a + j * unit, step, b, n, out + (j << 2));
+    }
   }
 }
 
