@@ -16,7 +16,6 @@ test('tokenizers: ids, decoded texts and streams of the reference', async (t) =>
   }
 });
 
-// The vocabulary for the ids of prompts is looked for in tokenizers/ beside the system: conversations are compared as strings here.
-test('conversations: prompts and stop strings of the reference', () => conversations[0]!.run(fixture('tokenizer/conv-templates')));
+test('conversations: prompts, stop strings and ids of the reference', () => conversations[0]!.run(fixture('tokenizer/conv-templates')));
 
 test('sampler: probabilities of the reference', () => sampling[0]!.run(fixture('tokenizer/sampling-warpers')));

@@ -9,6 +9,7 @@ import { tokenizerFromGguf } from '../../src/tokenizer/gguf.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import { codePointBounds, mergeSymbols } from '../../src/tokenizer/mergeSymbols.ts';
 import { readSentencepieceModel } from '../../src/tokenizer/sentencepieceModel.ts';
+import { stringTable } from '../../src/tokenizer/stringTable.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { fixture } from '../fixtures.ts';
 
@@ -142,6 +143,33 @@ test('merges: lowest rank first, leftmost on ties, as the quadratic definition',
     }
     assert.deepEqual(got, want);
   }
+});
+
+test('string tables find what a Map finds', () => {
+  const strings = Array.from({ length: 500 }, (_, i) => (i % 7 === 0 ? '' : `${'ab\u00e9\u{1f600}'.slice(i % 3)}${i % 90} x${i % 11}`));
+  const first = new Map([...strings.entries()].reverse().map(([i, text]) => [text, i]));
+  const last = new Map(strings.map((text, i) => [text, i]));
+  const tables = { first: stringTable(strings, 'first'), last: stringTable(strings, 'last') };
+  for (const text of [...strings, 'no', 'ab', ' ']) {
+    const want = (map: Map<string, number>): number => (text === '' ? -1 : (map.get(text) ?? -1));
+    assert.equal(tables.first.find(text), want(first));
+    assert.equal(tables.last.find(`<${text}>`, 1, text.length + 1), want(last));
+    const space = text.indexOf(' ');
+    if (space > 0) assert.equal(tables.first.findPair(text.replace(' ', ''), 0, space, text.length - 1), want(first));
+  }
+  assert.equal(stringTable(strings, 'last', () => false).find(strings[1]!), -1);
+});
+
+test('vocabulary JSON: escapes, white space, keys that look like its own', async () => {
+  const json = `{"added_tokens":[{"id":9,"content":"\\"vocab\\": {","special":true}],
+    "model" : { "type":"BPE", "vocab" : { "\\u0061" : 0 , "\\"":1,"\\\\":2, "vocab":3,"a\\"":4,"merges":5} , "merges" : [ "a \\"" ] } }`;
+  const t = await loadTokenizer(folder({ 'tokenizer.json': json }));
+  assert.deepEqual(t.encode('a"\\'), [4, 2]);
+  assert.deepEqual(t.encode('"vocab": {', { special: true }), [9]);
+  assert.equal(t.tokenId('merges'), 5);
+  const broken = (vocab: string) => loadTokenizer(folder({ 'tokenizer.json': `{"model":{"type":"BPE","vocab":${vocab},"merges":[]}}` }));
+  for (const vocab of ['{"a":0', '{"a" 0}', '{"a":-1}', '{"a":x}', '{"a', '{"a":0,}', '{"\\x":0}'])
+    await assert.rejects(broken(vocab), { code: 'format' });
 });
 
 test('unknown components are refused by name', async () => {

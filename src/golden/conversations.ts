@@ -54,10 +54,10 @@ function checkFields(name: string, got: Conversation, want: Fields): void {
 const userSegments = (text: string): PromptSegment[] =>
   parsePrompt(text).map((segment) => (isImage(segment) ? segment : { ...segment, special: false }));
 
-/** The vocabulary lies in another system's folder; without it only strings are compared. */
+/** The vocabulary lies in another system's folder (or beside the case); without it only strings are compared. */
 async function vocabulary(dir: string): Promise<{ modern: Tokenizer; legacy: Tokenizer } | null> {
-  const path = join(dir, '../../tokenizers/ggml-vocab-llama-spm.gguf');
-  if (!existsSync(path)) return null;
+  const path = ['../../tokenizers', '..'].map((folder) => join(dir, folder, 'ggml-vocab-llama-spm.gguf')).find(existsSync);
+  if (path === undefined) return null;
   const file = await openGguf(fileSource(path));
   await file.close();
   return { modern: tokenizerFromGguf(file.meta, { legacy: false }), legacy: tokenizerFromGguf(file.meta) };
