@@ -28,6 +28,15 @@ const camel = (name: string): string =>
 const codes = new Map(Object.entries(opcodes).map(([name, code]) => [camel(name), code as number]));
 const names = [...codes.keys()].sort();
 
+/** Names the difference, which a long diff would hide. */
+function agree(got: readonly string[], want: readonly string[]): void {
+  assert.deepEqual(
+    { missing: want.filter((n) => !got.includes(n)), extra: got.filter((n) => !want.includes(n)) },
+    { missing: [], extra: [] },
+  );
+  assert.equal(new Set(got).size, got.length, 'a name stands twice');
+}
+
 test('opcodes are numbers of their own', () => {
   assert.equal(new Set(codes.values()).size, codes.size);
 });
@@ -40,18 +49,21 @@ test('every opcode has its kernel, and every kernel its opcode', () => {
     );
     return isKernel ? [name] : [];
   });
-  assert.deepEqual(kernels.sort(), names);
+  agree(kernels, names);
 });
 
 test('the walk calls the kernel of each opcode', () => {
   const cases = [...source('assembly/index.ts').matchAll(/case op\.(OP_\w+):\s*(\w+)\(record, thread, threads\);\s*break;/g)];
   for (const [, code, kernel] of cases) assert.equal(kernel, camel(code!));
-  assert.deepEqual(cases.map((c) => c[2]).sort(), names);
+  agree(
+    cases.map((c) => c[2]!),
+    names,
+  );
 });
 
 test('every opcode has its graph op, and every graph op its opcode', async () => {
-  const ops = files('src/graph/ops', '.ts').sort();
-  assert.deepEqual(ops, names);
+  const ops = files('src/graph/ops', '.ts');
+  agree(ops, names);
   for (const name of ops) {
     const module = (await import(`../src/graph/ops/${name}.${built ? 'js' : 'ts'}`)) as Record<string, Op>;
     const op = module[name];
@@ -71,5 +83,5 @@ test('every op has its test', () => {
 
 test('every op has its bench, and every bench its op', () => {
   const expected = names.filter((n) => !(n in NO_BENCH));
-  assert.deepEqual(files('bench', '.bench.ts').sort(), expected);
+  agree(files('bench', '.bench.ts'), expected);
 });

@@ -93,15 +93,16 @@ for (const build of releases) {
       }
     };
     assert.match(outcome(9999), /unreachable/);
-    for (const [name, code] of Object.entries(opcodes)) assert.doesNotMatch(outcome(code), /unreachable/i, name);
+    const missing = Object.entries(opcodes).filter(([, code]) => /unreachable/i.test(outcome(code)));
+    assert.deepEqual(missing, []);
   });
 }
 
 test('wasm: the relaxed dot is in the relaxed build only', () => {
   const has = (build: string): boolean => {
     const wasm = bytesOf(build);
-    // i32x4.relaxed_dot_i8x16_i7x16_add_s
-    return wasm.some((b, i) => b === 0xfd && wasm[i + 1] === 0x93 && wasm[i + 2] === 0x02);
+    // i16x8.relaxed_dot_i8x16_i7x16_s and i32x4.relaxed_dot_i8x16_i7x16_add_s
+    return wasm.some((b, i) => b === 0xfd && (wasm[i + 1] === 0x92 || wasm[i + 1] === 0x93) && wasm[i + 2] === 0x02);
   };
   assert.deepEqual([has('simd'), has('relaxed')], [false, true]);
 });
