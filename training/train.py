@@ -1,0 +1,183 @@
+"""Train pebble in two stages; every stage ends at a given time of day and can be taken up again.
+
+    python train.py tower --minutes 30          tower and per-patch head alone, crowded scenes
+    python train.py joint --minutes 15 --freeze projector and language model, tower still
+    python train.py joint --minutes 60          everything, the tower at a fifth of its rate
+
+State: work/pebble.pt (weights), work/log.csv. The learning rate falls linearly over the last 40 % of a stage.
+"""
+import argparse
+import csv
+import multiprocessing as mp
+import os
+import pathlib
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import data
+from model import Pebble
+from optim import Muon
+from world import IGNORE, MEAN, N_LABELS, STD
+
+WORK = pathlib.Path(__file__).parent / "work"
+MEAN_T, STD_T = (torch.from_numpy(a).view(1, 3, 1, 1) for a in (MEAN, STD))
+
+
+def normalise(pixels):
+    """uint8 [B,H,W,3] -> float [B,3,H,W]."""
+    return ((pixels.permute(0, 3, 1, 2).float() / 255) - MEAN_T) / STD_T
+
+
+def patch_loss(logits, labels):
+    """Per-patch cross-entropy, background weighing a quarter."""
+    weight = torch.ones(N_LABELS)
+    weight[0] = 0.25
+    return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), weight=weight, ignore_index=IGNORE)
+
+
+def patch_accuracy(model, scenes):
+    """Share of item patches labelled right (background, words and ignored patches left out)."""
+    right = total = 0
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        for pixels, labels in scenes:
+            guess = model.head(model.tower(normalise(pixels))).float().argmax(-1)
+            mask = (labels > 0) & (labels <= data.N_CLASSES)
+            right += (guess == labels)[mask].sum().item()
+            total += mask.sum().item()
+    return right / max(1, total)
+
+
+def split_params(model, names):
+    """Muon's and AdamW's parameters among the modules whose names start with one of `names`."""
+    muon, adam = [], []
+    for name, p in model.named_parameters():
+        if not name.startswith(tuple(names)):
+            continue
+        if p.ndim == 2 and "layers." in name:
+            muon.append((p, 3 if "qkv" in name else 2 if "gate_up" in name else 1))
+        else:
+            adam.append(p)
+    return muon, adam
+
+
+class Clock:
+    """Learning-rate factor: warm-up over 30 steps, then constant, then linear decay to `floor` over the last 40 % of the time."""
+
+    def __init__(self, minutes, floor=0.02):
+        self.start, self.total, self.floor = time.time(), minutes * 60, floor
+
+    def progress(self):
+        return (time.time() - self.start) / self.total
+
+    def factor(self, step):
+        return min(1, (step + 1) / 30) * max(self.floor, min(1, (1 - self.progress()) / 0.4))
+
+
+def log(row):
+    path = WORK / "log.csv"
+    new = not path.exists()
+    with open(path, "a", newline="") as f:
+        w = csv.DictWriter(f, fieldnames=["stage", "time", "seconds", "step", "images", "loss", "patch_loss", "lr", "patch_seen", "patch_near", "patch_far", "answers"])
+        if new:
+            w.writeheader()
+        w.writerow({k: (f"{v:.4g}" if isinstance(v, float) else v) for k, v in row.items()})
+    print(row, flush=True)
+
+
+def save(model, extra):
+    tmp = WORK / "pebble.pt.tmp"
+    torch.save({"model": model.state_dict(), **extra}, tmp)
+    os.replace(tmp, WORK / "pebble.pt")
+
+
+def start_generator(target, *args):
+    queue = mp.Queue(8)
+    process = mp.Process(target=target, args=(queue, *args), daemon=True)
+    process.start()
+    (WORK / "generator.pid").write_text(str(process.pid))
+    return queue
+
+
+def train_tower(args, model):
+    queue = start_generator(data.tower_batches, args.batch, args.seed)
+    held = data.load_held_patches()
+    muon_params, adam_params = split_params(model, ["tower", "head"])
+    muon, adam = Muon(muon_params), torch.optim.AdamW(adam_params, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
+    forward = torch.compile(lambda x: model.head(model.tower(x))) if args.compile else (lambda x: model.head(model.tower(x)))
+    clock, step, images, pool = Clock(args.minutes, floor=args.floor), 0, 0, []
+    rng = np.random.default_rng(args.seed)
+    last = last_log = time.time()
+    recent = []
+    while clock.progress() < 1:
+        # a scene costs a fifth of a step on it: three batches of four are mixed from older ones
+        if len(pool) < 8 or (step % 4 == 0 and not queue.empty()):
+            pixels, labels = queue.get()
+            pool.append((pixels, labels))
+            if len(pool) > 1200:
+                pool.pop(int(rng.integers(600)))
+        else:
+            two = rng.integers(len(pool), size=2)
+            h = args.batch // 2
+            pick = [rng.permutation(args.batch)[:h] for _ in two]
+            pixels, labels = (np.concatenate([pool[i][k][j] for i, j in zip(two, pick)]) for k in (0, 1))
+        f = clock.factor(step)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = forward(normalise(torch.from_numpy(pixels)))
+        loss = patch_loss(logits, torch.from_numpy(labels))
+        loss.backward()
+        muon.step(args.lr * f)
+        for g in adam.param_groups:
+            g["lr"] = 1e-3 * f
+        adam.step()
+        model.zero_grad(set_to_none=True)
+        step += 1
+        images += args.batch
+        recent.append(loss.item())
+        if time.time() - last_log > 60:
+            acc = {k: patch_accuracy(model, v) for k, v in held.items()}
+            log({"stage": "tower", "time": time.strftime("%H:%M:%S"), "seconds": round(time.time() - clock.start), "step": step, "images": images,
+                 "patch_loss": float(np.mean(recent)), "lr": f, **{f"patch_{k}": v for k, v in acc.items()}})
+            recent, last_log = [], time.time()
+        if time.time() - last > 150:
+            save(model, {"stage": "tower"})
+            last = time.time()
+    save(model, {"stage": "tower"})
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("stage", choices=["tower", "joint"])
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--lr", type=float, default=0.02)
+    parser.add_argument("--floor", type=float, default=0.02, help="least learning-rate factor at the end of the stage")
+    parser.add_argument("--freeze", action="store_true")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--adam", type=float, default=1e-3, help="AdamW's rate for embeddings, norms, biases and heads")
+    parser.add_argument("--tower-rate", type=float, default=0.2, help="the tower's share of the rates in the joint stage")
+    parser.add_argument("--words", type=float, default=0.3, help="weight of the word loss on the projector")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    (WORK / "train.pid").write_text(str(os.getpid()))
+    model = Pebble(N_LABELS)
+    if (WORK / "pebble.pt").exists():
+        saved = torch.load(WORK / "pebble.pt")
+        # after the warm-up only the tower means anything
+        kept = {k: v for k, v in saved["model"].items() if saved["stage"] != "tower" or k.startswith(("tower.", "head."))}
+        model.load_state_dict(kept, strict=saved["stage"] != "tower")
+        print("resumed", saved["stage"], flush=True)
+    if args.stage == "tower":
+        train_tower(args, model)
+    else:
+        from joint import train_joint
+        train_joint(args, model)
+
+
+if __name__ == "__main__":
+    main()
