@@ -37,7 +37,8 @@ import {
   SUM,
   TO,
 } from './layout.ts';
-import { addValues, beginLane, packQuery, packWeights, product, scaleScores, softmaxStep, widenAll } from './steps.ts';
+import { packWeights, scaleScores, softmaxStep } from './softmax.ts';
+import { addValues, beginLane, packQuery, product, widenAll } from './steps.ts';
 
 export function attention(op: usize, thread: i32, threads: i32): void {
   const rows = load<i32>(load<usize>(op, ROWS)),
@@ -102,7 +103,12 @@ function attend(op: usize, s: usize, h: i32, group: i32, first: i32, count: i32)
       out = load<usize>(op, OUT) + <usize>r * rowBytes + column;
     const sum = load<f32>(s + S_STATE + <usize>i * STATE_BYTES, SUM);
     const factor: f32 = sum == 0 ? 0 : 1 / sum;
-    for (let c: usize = 0, bytes = (<usize>dim) << 2; c < bytes; c += 4) store<f32>(out + c, load<f32>(o + c) * factor);
+    const bytes = (<usize>dim) << 2,
+      vectors = bytes & ~15,
+      f = f32x4.splat(factor);
+    let c: usize = 0;
+    for (; c < vectors; c += 16) v128.store(out + c, f32x4.mul(v128.load(o + c), f));
+    for (; c < bytes; c += 4) store<f32>(out + c, load<f32>(o + c) * factor);
   }
 }
 

@@ -1,7 +1,7 @@
-// The steps of attention over one block of keys for up to 4 lanes. `s` is a thread's scratch (layout.ts).
+// The products of attention over one block of keys, for a tile of up to 4 lanes. `s` is a thread's scratch (layout.ts).
 
-import { expF32x4 } from '../../exp.ts';
-import { ALPHA, FROM, KV_F16, KV_Q8, MAX, P_SCALE, Q_SCALE, S_EXP, S_MASK, SUM, TO } from './layout.ts';
+import { ALPHA, FROM, KV_F16, KV_Q8, MAX, P_SCALE, Q_SCALE, S_MASK, SUM, TO } from './layout.ts';
+import { toI16 } from './softmax.ts';
 import { tile1, tile1Narrow, tile4, widen } from './tiles.ts';
 
 /**
@@ -33,73 +33,18 @@ function strips<T>(lanes: i32, a: usize, rows: i32, columns: i32, used: i32, b: 
 
 /** Packs one query row: times `scale`, zeros up to `padded`; q8: as i16, its scale into the lane's state. */
 export function packQuery(kind: i32, x: usize, dim: i32, padded: i32, scale: f32, q: usize, state: usize): void {
-  memory.fill(q, 0, (<usize>padded) << 2);
-  if (kind == KV_Q8) {
-    let most: f32 = 0;
-    for (let i = 0; i < dim; i++) most = max(most, abs(load<f32>(x + ((<usize>i) << 2)) * scale));
-    store<f32>(state, most / 32767, Q_SCALE);
-    const factor: f32 = most < 1e-30 ? 0 : 32767 / most;
-    for (let i = 0; i < dim; i++) store<i16>(q + ((<usize>i) << 1), <i16>nearest(load<f32>(x + ((<usize>i) << 2)) * scale * factor));
-    return;
-  }
-  for (let i = 0; i < dim; i++) store<f32>(q + ((<usize>i) << 2), load<f32>(x + ((<usize>i) << 2)) * scale);
-}
-
-/** q8: integer scores of one lane, times the scales of its query row and of the keys. */
-export function scaleScores(p: usize, n: i32, keyScales: usize, scale: f32): void {
+  const bytes = (<usize>dim) << 2,
+    all = (<usize>padded) << 2,
+    vectors = bytes & ~15;
   const f = f32x4.splat(scale);
-  for (let i: usize = 0, end = (<usize>n) << 2; i < end; i += 16) {
-    v128.store(p + i, f32x4.mul(f32x4.convert_i32x4_s(v128.load(p + i)), f32x4.mul(f, v128.load(keyScales + i))));
-  }
-}
-
-/**
- * One lane's online softmax over a block: n scores at p, of which from..to are visible (at least one), become weights e^(score - max),
- * 0 where masked. The largest score, the sum and the factor of the old sums go into the lane's state.
- */
-export function softmaxStep(p: usize, n: i32, from: i32, to: i32, state: usize, s: usize): void {
-  const bytes = (<usize>((n + 3) & ~3)) << 2;
-  for (let i: usize = 0, end = (<usize>from) << 2; i < end; i += 4) store<f32>(p + i, -Infinity);
-  for (let i = (<usize>to) << 2; i < bytes; i += 4) store<f32>(p + i, -Infinity);
-
-  let m = v128.load(p);
-  for (let i: usize = 16; i < bytes; i += 16) m = f32x4.pmax(m, v128.load(p + i));
-  m = f32x4.pmax(m, i8x16.shuffle(m, m, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
-  m = f32x4.pmax(m, i8x16.shuffle(m, m, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
-  const old = v128.load_splat<f32>(state, MAX);
-  m = f32x4.pmax(m, old);
-
-  let sum = f32x4.splat(0);
-  for (let i: usize = 0; i < bytes; i += 16) {
-    const w = expF32x4(f32x4.sub(v128.load(p + i), m), s + S_EXP);
-    v128.store(p + i, w);
-    sum = f32x4.add(sum, w);
-  }
-  const total = f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + (f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3));
-  const alpha = f32x4.extract_lane(expF32x4(f32x4.sub(old, m), s + S_EXP), 0);
-  store<f32>(state, f32x4.extract_lane(m, 0), MAX);
-  store<f32>(state, load<f32>(state, SUM) * alpha + total, SUM);
-  store<f32>(state, alpha, ALPHA);
-}
-
-/** Weights as the value tile wants them: f16 takes the 2^108 that its values lack; q8 as i16 with the values' scales in them. */
-export function packWeights(kind: i32, p: usize, n: i32, valueScales: usize, state: usize): void {
-  const bytes = (<usize>((n + 3) & ~3)) << 2;
-  if (kind == KV_F16) {
-    const f = f32x4.splat(reinterpret<f32>(0x75800000));
-    for (let i: usize = 0; i < bytes; i += 16) v128.store(p + i, f32x4.mul(v128.load(p + i), f));
-  }
+  memory.fill(q, 0, all);
+  let i: usize = 0;
+  for (; i < vectors; i += 16) v128.store(q + i, f32x4.mul(v128.load(x + i), f));
+  for (; i < bytes; i += 4) store<f32>(q + i, load<f32>(x + i) * scale);
   if (kind != KV_Q8) return;
-  let most: f32 = 0;
-  for (let i: usize = 0; i < bytes; i += 4) {
-    const w = load<f32>(p + i);
-    const x: f32 = w == 0 ? 0 : w * load<f32>(valueScales + i); // the scale of a masked key may be garbage
-    store<f32>(p + i, x);
-    most = max(most, x);
-  }
-  store<f32>(state, most / 32767, P_SCALE);
-  const factor: f32 = most < 1e-30 ? 0 : 32767 / most;
-  for (let i: usize = 0; i < bytes; i += 4) store<i16>(p + (i >> 1), <i16>nearest(load<f32>(p + i) * factor));
+  let m = f32x4.splat(0);
+  for (i = 0; i < all; i += 16) m = f32x4.pmax(m, f32x4.abs(v128.load(q + i)));
+  store<f32>(state, toI16(q, all, m), Q_SCALE);
 }
 
 /** o = o * alpha + t, one lane. */
