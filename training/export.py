@@ -263,7 +263,7 @@ def check(path):
     with torch.no_grad():
         for m in (load(), read_gguf(path)):
             r = Runner(m, packer)
-            results.append(r.logits(m.proj(r.features(pixels, True)), ids, seg, pos, where))
+            results.append(r.logits(m.proj(r.features(pixels)), ids, seg, pos, where))
     a, b = results
     print(f"logits: std {a.std():.3f}, largest difference {(a - b).abs().max():.4f}, rms {(a - b).pow(2).mean().sqrt():.4f}, "
           f"same argmax {(a.argmax(-1) == b.argmax(-1)).float().mean():.2%}")

@@ -45,7 +45,7 @@ def attention_mask(seg, prefix):
 
 
 class Runner:
-    """Forward pass of a packed batch."""
+    """Forward pass of a packed batch: features of the tower, then logits of the language model."""
 
     def __init__(self, model, packer):
         self.model = model
@@ -53,10 +53,9 @@ class Runner:
         self.tail = torch.tensor(packer.tail)
         self.decode = model.decode                     # replaced by a compiled one for training
 
-    def features(self, pixels, frozen):
+    def features(self, pixels):
         from train import normalise
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            return self.model.tower(normalise(pixels))
+        return self.model.tower(normalise(pixels))
 
     def logits(self, rows, ids, seg, pos, where):
         """Logits at the text places `where` (boolean [B,T])."""
@@ -77,7 +76,7 @@ def score(runner, batches):
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         for pixels, _, ids, seg, pos, labels, kinds in batches:
             where = labels != data.IGNORED
-            rows = runner.model.proj(runner.features(pixels, True))
+            rows = runner.model.proj(runner.features(pixels))
             wrong = torch.zeros(labels.shape, dtype=torch.bool)
             wrong[where] = runner.logits(rows, ids, seg, pos, where).argmax(-1) != labels[where]
             for b in range(len(ids)):
@@ -98,7 +97,7 @@ def train_joint(args, model):
     runner, words = Runner(model, packer), WordLoss(packer.sp, model.c["width"])
     if args.compile:
         runner.decode = torch.compile(model.decode)
-    if args.words and (p := data.WORK / "words.pt").exists():
+    if (p := data.WORK / "words.pt").exists():
         words.background.data.copy_(torch.load(p))
     lm_names = ["proj", "embed", "layers", "norm", "lm_head"]
     muon_p, adam_p = split_params(model, lm_names)
@@ -111,39 +110,34 @@ def train_joint(args, model):
         pixels, patches, ids, seg, pos, labels, _ = (torch.from_numpy(a) for a in queue.get())
         f = clock.factor(step)
         where = labels != data.IGNORED
+        attached = clock.progress() >= args.attach
         with torch.autocast("cpu", torch.bfloat16):
-            features = runner.features(pixels, args.freeze)
-            rows = model.proj(features)
+            features = runner.features(pixels)
+            rows = model.proj(features if attached else features.detach())
             logits = runner.logits(rows, ids, seg, pos, where)
-            patch_logits = None if args.freeze else model.head(features)
+            patch_logits = model.head(features)
         answer = F.cross_entropy(logits.float(), labels[where])
-        loss = answer
-        if args.words:
-            loss = loss + args.words * words(model.embed, rows, patches)
-        if not args.freeze:
-            aux = patch_loss(patch_logits, patches)
-            loss = loss + 0.5 * aux
-        loss.backward()
+        aux = patch_loss(patch_logits, patches)
+        (answer + args.words * words(model.embed, rows, patches) + aux).backward()
         muon.step(args.lr * f)
+        tower_muon.step(args.lr * args.tower_rate * f)
         for g in adam.param_groups:
             g["lr"] = args.adam * f
+        for g in tower_adam.param_groups:
+            g["lr"] = 1e-3 * args.tower_rate * f
         adam.step()
-        if not args.freeze:
-            tower_muon.step(args.lr * args.tower_rate * f)
-            for g in tower_adam.param_groups:
-                g["lr"] = 1e-3 * args.tower_rate * f
-            tower_adam.step()
+        tower_adam.step()
         model.zero_grad(set_to_none=True)
         words.background.grad = None
         step += 1
         images += args.batch
-        recent.append((answer.item(), 0.0 if args.freeze else aux.item()))
-        if time.time() - last_log > 90:
+        recent.append((answer.item(), aux.item()))
+        if time.time() - last_log > 120:
             s = score(runner, held)
-            acc = {} if args.freeze else {f"patch_{k}": patch_accuracy(model, v) for k, v in held_patches.items()}
+            acc = {f"patch_{k}": patch_accuracy(model, v) for k, v in held_patches.items()}
             total = sum(r for r, _ in s.values()) / sum(n for _, n in s.values())
             mean = np.mean(recent, 0)
-            log({"stage": "joint-frozen" if args.freeze else "joint", "time": time.strftime("%H:%M:%S"), "seconds": round(time.time() - clock.start),
+            log({"stage": "joint" if attached else "joint-detached", "time": time.strftime("%H:%M:%S"), "seconds": round(time.time() - clock.start),
                  "step": step, "images": images, "loss": float(mean[0]), "patch_loss": float(mean[1]), "lr": f, "answers": total, **acc})
             print("   ", {k: f"{r / n:.0%}" for k, (r, n) in s.items()}, flush=True)
             recent, last_log = [], time.time()

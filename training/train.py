@@ -1,8 +1,8 @@
 """Train pebble in two stages; every stage ends at a given time of day and can be taken up again.
 
-    python train.py tower --minutes 30          tower and per-patch head alone, crowded scenes
-    python train.py joint --minutes 15 --freeze projector and language model, tower still
-    python train.py joint --minutes 60          everything, the tower at a fifth of its rate
+    python train.py tower --minutes 35            tower and per-patch head alone, crowded scenes
+    python train.py joint --minutes 50 --compile  everything; until `--attach` the tower learns from its patch labels only, because the
+                                                  gradients of an untrained language model undo what it knows
 
 State: work/pebble.pt (weights), work/log.csv. The learning rate falls linearly over the last 40 % of a stage.
 """
@@ -154,10 +154,10 @@ def main():
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--floor", type=float, default=0.02, help="least learning-rate factor at the end of the stage")
-    parser.add_argument("--freeze", action="store_true")
+    parser.add_argument("--attach", type=float, default=0.5, help="share of the joint stage after which answers' gradients reach the tower")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--adam", type=float, default=1e-3, help="AdamW's rate for embeddings, norms, biases and heads")
-    parser.add_argument("--tower-rate", type=float, default=0.2, help="the tower's share of the rates in the joint stage")
+    parser.add_argument("--tower-rate", type=float, default=0.3, help="the tower's share of the rates in the joint stage")
     parser.add_argument("--words", type=float, default=0.3, help="weight of the word loss on the projector")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--threads", type=int, default=2)
