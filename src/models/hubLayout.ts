@@ -1,6 +1,7 @@
 // A hub directory in canonical form: HF-native names and nested configs become the original LLaVA's.
 
 import { InputError } from '../errors.ts';
+import { withAdapter } from '../formats/adapter.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { joined } from '../formats/joined.ts';
 import { renamed } from '../formats/renamed.ts';
@@ -32,13 +33,22 @@ export function canonicalName(name: string): string {
   return name;
 }
 
-/** Opens a directory as it is on the hub. `tower`: the tower's own repository, for checkpoints without one inside. */
-export async function openHubFolder(folder: Folder, tower?: Folder): Promise<Checkpoint> {
-  const raw = Config.parse(`${folder.name}/config.json`, await readText(folder, 'config.json'));
+export interface HubOptions {
+  /** The tower's own repository, for checkpoints without one inside. */
+  readonly tower?: Folder | undefined;
+  /** What a training run changed: LoRA factors, `non_lora_trainables.bin`, or `mm_projector.bin` alone. Its config.json counts where it has one. */
+  readonly adapter?: Folder | undefined;
+}
+
+/** Opens a directory as it is on the hub. */
+export async function openHubFolder(folder: Folder, { tower, adapter }: HubOptions = {}): Promise<Checkpoint> {
+  const home = adapter !== undefined && (await adapter.list()).includes('config.json') ? adapter : folder;
+  const raw = Config.parse(`${home.name}/config.json`, await readText(home, 'config.json'));
   const own = await openCheckpoint(folder);
   const native = raw.object('vision_config') !== undefined;
   const config = native ? canonicalConfig(raw) : raw;
-  const files = native ? renamed(own, canonicalName) : own;
+  const plain = native ? renamed(own, canonicalName) : own;
+  const files = adapter === undefined ? plain : await withAdapter(plain, adapter, native ? canonicalName : undefined);
   const base = { name: folder.name, config, tokenizer: () => loadTokenizer(folder), ...(await chatTemplate(folder)) };
 
   if (native) {

@@ -3,7 +3,7 @@
 import { InputError } from '../errors.ts';
 import type { GgufFile } from '../formats/gguf.ts';
 import { openGguf, openGgufParts } from '../formats/gguf.ts';
-import { type ByteSource, bufferSource } from '../formats/source.ts';
+import { type ByteSource, bufferSource, type Folder } from '../formats/source.ts';
 import type { Platform } from '../runtime/platform.ts';
 import { openGgufPair } from './ggufLayout.ts';
 import { openHubFolder } from './hubLayout.ts';
@@ -17,21 +17,30 @@ export interface CheckpointOptions {
   readonly mmproj?: ModelSource;
   /** Directory of the vision tower, for hub checkpoints without one inside. */
   readonly tower?: string;
+  /** Directory of a LoRA adapter or of a projector of its own, laid over the model. */
+  readonly adapter?: string;
 }
 
 export async function openCheckpointFrom(platform: Platform, model: ModelSource, options: CheckpointOptions = {}): Promise<Checkpoint> {
   if (typeof model === 'string') {
     const opened = await platform.open(model);
     if (opened.kind === 'folder') {
-      const tower = options.tower === undefined ? undefined : await platform.open(options.tower);
-      if (tower && tower.kind !== 'folder')
-        throw new InputError(`${options.tower}: tower: is a file: a directory with config.json is expected`);
-      return openHubFolder(opened.folder, tower?.folder);
+      const tower = await openFolder(platform, options.tower, 'tower: is a file: a directory with config.json is expected');
+      const adapter = await openFolder(platform, options.adapter, 'adapter: is a file: a directory with adapter_config.json is expected');
+      return openHubFolder(opened.folder, { tower, adapter });
     }
     await opened.source.close();
   }
   const file = await openFile(platform, model);
   return openGgufPair(file, options.mmproj === undefined ? undefined : await openFile(platform, options.mmproj));
+}
+
+async function openFolder(platform: Platform, path: string | undefined, otherwise: string): Promise<Folder | undefined> {
+  if (path === undefined) return undefined;
+  const opened = await platform.open(path);
+  if (opened.kind === 'folder') return opened.folder;
+  await opened.source.close();
+  throw new InputError(`${path}: ${otherwise}`);
 }
 
 async function openFile(platform: Platform, model: ModelSource): Promise<GgufFile> {
