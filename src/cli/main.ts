@@ -15,6 +15,8 @@ const number = (name: string) => (text: string) => {
   return n;
 };
 
+const list = (value: string, before: readonly string[]) => [...before, value];
+
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
 const program = new Command('pumice')
   .description('Vision-language models (LLaVA and its variants) on the CPU, in WASM SIMD')
@@ -26,7 +28,7 @@ program
   .command('run')
   .description('answer a question about a picture (or without one)')
   .argument('[question]', 'what to ask; default: describe the picture')
-  .option('--image <path...>', 'picture file or URL; repeatable')
+  .option('--image <path>', 'picture file or URL; repeatable', list, [])
   .option('-m, --model <path>', 'GGUF file or hub directory; default: the embedded model')
   .option('--mmproj <path>', 'projector file of a llama.cpp pair')
   .option('--tower <dir>', 'directory of the vision tower, for hub checkpoints without one inside')
@@ -46,7 +48,7 @@ program
   .option('--min-p <p>', 'only tokens with this share of the likeliest', number('--min-p'), 0)
   .option('--repeat-penalty <f>', 'divides the scores of tokens already in the answer', number('--repeat-penalty'), 1)
   .option('-s, --seed <n>', 'seed of the draws', number('--seed'))
-  .option('--stop <text...>', 'end the answer before this text; repeatable')
+  .option('--stop <text>', 'end the answer before this text; repeatable', list, [])
   .option('--json', 'one JSON object with answer and usage')
   .option('--stats', 'times and rates on stderr')
   .action(run);

@@ -7,7 +7,7 @@ import { Llava, type LoadOptions, type MessagePart, type Usage } from '../index.
 import { progress } from './progress.ts';
 
 export interface RunOptions {
-  readonly image?: readonly string[];
+  readonly image: readonly string[];
   readonly model?: string;
   readonly mmproj?: string;
   readonly tower?: string;
@@ -25,7 +25,7 @@ export interface RunOptions {
   readonly minP: number;
   readonly repeatPenalty: number;
   readonly seed?: number;
-  readonly stop?: readonly string[];
+  readonly stop: readonly string[];
   readonly json?: boolean;
   readonly stats?: boolean;
 }
@@ -37,14 +37,15 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
   const interrupt = () => controller.abort(new Error('interrupted'));
   process.once('SIGINT', interrupt);
   const bars = progress();
+  let llava: Llava | undefined;
   try {
     const model = o.model ?? embedded();
     const content: MessagePart[] = [
-      ...(o.image ?? []).map((image): MessagePart => ({ type: 'image', image })),
-      { type: 'text', text: question ?? (o.image ? 'Describe the picture.' : 'Hello!') },
+      ...o.image.map((image): MessagePart => ({ type: 'image', image })),
+      { type: 'text', text: question ?? (o.image.length ? 'Describe the picture.' : 'Hello!') },
     ];
     const started = performance.now();
-    const llava = await Llava.load(model, {
+    llava = await Llava.load(model, {
       ...loadOptions(o),
       onProgress: (done, total) => bars.update('load', mib(done), mib(total), 'MiB'),
       signal: controller.signal,
@@ -60,7 +61,7 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
         minP: o.minP,
         repetitionPenalty: o.repeatPenalty,
         ...(o.seed === undefined ? {} : { seed: o.seed }),
-        ...(o.stop === undefined ? {} : { stop: o.stop }),
+        stop: o.stop,
         signal: controller.signal,
         onImage: (done, total) => bars.update('pictures', done, total, ''),
         onPrefill: (done, total) => bars.update('prompt', done, total, 'rows'),
@@ -80,9 +81,9 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
       );
     else process.stdout.write('\n');
     if (o.stats) process.stderr.write(stats(usage, loadMs, llava));
-    await llava.dispose();
   } finally {
     bars.stop();
+    await llava?.dispose();
     process.removeListener('SIGINT', interrupt);
   }
 }

@@ -27,7 +27,9 @@ function findCases(root: string): Case[] {
   return foldersIn(root).flatMap((system) => {
     const dir = join(root, system);
     if (isCase(dir)) return [{ system, name: '', dir }];
-    return foldersIn(dir).map((name) => ({ system, name, dir: join(dir, name) }));
+    // An index stands for the files beside it; the folders are cases of their own.
+    const top = existsSync(join(dir, 'index.json')) ? [{ system, name: '', dir }] : [];
+    return [...top, ...foldersIn(dir).map((name) => ({ system, name, dir: join(dir, name) }))];
   });
 }
 
