@@ -145,8 +145,17 @@ function calibrate(engine: Engine, program: Program): number {
 }
 
 export function line(r: Result): string {
-  const time = r.ms >= 1 ? `${r.ms.toFixed(2)} ms` : `${(r.ms * 1000).toFixed(2)} us`;
+  const time = (ms: number) => (ms >= 1 ? `${ms.toFixed(2)} ms` : `${(ms * 1000).toFixed(2)} us`);
   const rate = r.bound === 'memory' ? `${r.gbs.toFixed(1)} GB/s` : `${r.gmacs.toFixed(1)} GMAC/s`;
   const share = `${(100 * r.share).toFixed(0)} % of ${r.bound}`;
-  return `${r.op.padEnd(14)} ${r.build.padEnd(7)} ${r.case.padEnd(44)} ${time.padStart(11)} ${rate.padStart(13)}  ${share.padEnd(16)} cpu ${(100 * r.cpu).toFixed(0)} %`;
+  return [
+    r.op.padEnd(16),
+    r.build.padEnd(7),
+    r.case.padEnd(44),
+    time(r.ms).padStart(10),
+    `(best ${time(r.bestMs)})`.padEnd(17),
+    rate.padStart(12),
+    share.padEnd(15),
+    `cpu ${(100 * r.cpu).toFixed(0)} %`,
+  ].join(' ');
 }
