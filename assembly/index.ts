@@ -2,6 +2,7 @@
 
 import { barrier } from './barrier.ts';
 import { attention } from './kernels/attention/attention.ts';
+import { attentionRow } from './kernels/attention/attentionRow.ts';
 import { kvWrite } from './kernels/attention/kvWrite.ts';
 import { rope } from './kernels/attention/rope.ts';
 import { ropeTable } from './kernels/attention/ropeTable.ts';
@@ -29,6 +30,7 @@ import { layerNorm } from './kernels/norm/layerNorm.ts';
 import { rmsNorm } from './kernels/norm/rmsNorm.ts';
 import { softmax } from './kernels/norm/softmax.ts';
 import { argmax } from './kernels/reduce/argmax.ts';
+import { meanRows } from './kernels/reduce/meanRows.ts';
 import { concatCols } from './kernels/rows/concatCols.ts';
 import { concatRows } from './kernels/rows/concatRows.ts';
 import { copy } from './kernels/rows/copy.ts';
@@ -140,6 +142,12 @@ export function run(program: usize, count: i32, thread: i32, threads: i32): i32 
         break;
       case op.OP_ATTENTION:
         attention(record, thread, threads);
+        break;
+      case op.OP_ATTENTION_ROW:
+        attentionRow(record, thread, threads);
+        break;
+      case op.OP_MEAN_ROWS:
+        meanRows(record, thread, threads);
         break;
       default:
         unreachable();

@@ -33,3 +33,4 @@ export const OP_ROPE = 71;
 export const OP_KV_WRITE = 72;
 export const OP_ATTENTION = 73;
 export const OP_ATTENTION_ROW = 74;
+export const OP_MEAN_ROWS = 75;

@@ -44,3 +44,6 @@ export const SUM = 12; // sum of weights so far
 export const Q_SCALE = 16; // q8: scale of the packed query row
 export const ALPHA = 20; // factor of the old sums in this block
 export const P_SCALE = 24; // q8: scale of this block's weights
+
+// attentionRow: after one packed query row its scores, capacity + KEY_BLOCK of them.
+export const S_ROW = 1792;
