@@ -1,63 +1,102 @@
-// What the kernels of the matmul family share: the layout of quantized activations, half floats, constants, the epilogue.
+// The walk that all matmuls share: out[r][o] = sum_k x[r][k] w[o][k] (+ bias[o]) (+ residual[r][o])
 //
-// Weights lie in groups of 8 rows. A tile adds into `sums`, f32 [rows][8] in the thread's scratch; finish() writes them out.
+//   P0                outputs n
+//   P1                float weights: bytes from one row of x to the next
+//   P2, P3            address of bias f32 [n] or 0, address of residual f32 [rows, n] or 0 (out may be the residual)
+//
+// Weights lie in groups of 8 outputs; groups are split over threads, sums never are. Many rows: a stretch of a group is unpacked once into
+// a panel that stays in the first-level cache, and tiles of 8 outputs x 4 rows run over it. Few rows: each reads the packed weights.
+// Both add the same terms in the same order to sums f32 [rows][8] in scratch: a result does not depend on the rows beside it.
 
-import { OUT, P0, P2, P3 } from '../program.ts';
+import { COLS, IN0, IN1, OUT, P0, P1, P2, P3, ROWS, SCRATCH, SCRATCH_STRIDE } from '../program.ts';
+import { firstRow } from '../split.ts';
+import { PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q8 } from '../storage.ts';
+import { rowF32, tileF32 } from '../kernels/matmul/matmulF32.ts';
+import { rowF16, unpackF16 } from '../kernels/matmul/matmulF16.ts';
+import { rowQ8, tileQ8, unpackQ8 } from '../kernels/matmul/matmulQ8.ts';
+import { rowQ4, unpackQ4 } from '../kernels/matmul/matmulQ4.ts';
+import { CONSTANTS, constants } from './constants.ts';
+import { PANEL, Q4_GROUP, Q8_BYTES, Q8_GROUP, STRETCH } from './layouts.ts';
+import { tileQ } from './tileQ.ts';
 
-/** Bytes of 32 quantized activations: f32 scale, a word made of their sum, the values (relaxed: i8, plain: i16). quantizeRows says how. */
-export const Q8_BYTES: usize = ASC_FEATURE_RELAXED_SIMD ? 40 : 72;
+/** Bytes of activations that stay in the second-level cache while the weights stream by. */
+const CACHED: usize = 393216;
 
-/** Bytes of one group of 8 rows for 32 columns: 8 half floats, then the values. */
-export const Q4_GROUP: usize = 144;
-export const Q8_GROUP: usize = 272;
+export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void {
+  const floats = packed == PACKED_F32 || packed == PACKED_F16;
+  const rows = load<i32>(load<usize>(op, ROWS));
+  // A unit is a column of float weights, a block of 32 columns of quantized ones.
+  const units = floats ? <usize>load<i32>(op, COLS) : <usize>load<i32>(op, COLS) >> 5;
+  const unit: usize = packed == PACKED_F32 ? 32 : packed == PACKED_F16 ? 16 : packed == PACKED_Q8 ? Q8_GROUP : Q4_GROUP;
+  const xUnit: usize = floats ? 4 : Q8_BYTES;
+  const stride = floats ? load<usize>(op, P1) : units * Q8_BYTES;
+  const c = load<usize>(op, SCRATCH) + <usize>thread * load<usize>(op, SCRATCH_STRIDE);
+  const panel = c + CONSTANTS;
+  const sums = panel + PANEL;
+  constants(c);
 
-// Constants live in scratch: V8 would rebuild a v128.const at each use inside a loop.
-export const CONSTANTS: usize = 96;
-export const HALF_MASK: usize = 0;
-export const HALF_SCALE: usize = 16;
-export const NIBBLES: usize = 32;
-export const ONES: usize = 48;
-export const SIXTEENS: usize = 64;
-export const BYTES: usize = 80;
-
-export function constants(at: usize): void {
-  v128.store(at, i32x4.splat(0x8fffe000), HALF_MASK);
-  v128.store(at, f32x4.splat(reinterpret<f32>(0x77800000)), HALF_SCALE); // 2^112
-  v128.store(at, ASC_FEATURE_RELAXED_SIMD ? i8x16.splat(15) : i16x8.splat(15), NIBBLES);
-  v128.store(at, i16x8.splat(1), ONES);
-  v128.store(at, i16x8.splat(16), SIXTEENS);
-  v128.store(at, i16x8.splat(255), BYTES);
-}
-
-// 8 half floats stand in the order 0 4 1 5 2 6 3 7, so that the low and the high half-words of 4 lanes are 4 neighbours each.
-// Shifted to the place of a float's fields they are 2^-112 too small: one product makes them right, subnormals too. Infinities and NaN become numbers.
-
-/** Values 0..3 of 8 half floats. */
-export function halvesLow(h: v128, c: usize): v128 {
-  return f32x4.mul(v128.and(i32x4.shr_s(i32x4.shl(h, 16), 3), v128.load(c, HALF_MASK)), v128.load(c, HALF_SCALE));
-}
-
-/** Values 4..7 of 8 half floats. */
-export function halvesHigh(h: v128, c: usize): v128 {
-  return f32x4.mul(v128.and(i32x4.shr_s(h, 3), v128.load(c, HALF_MASK)), v128.load(c, HALF_SCALE));
+  const groups = (load<i32>(op, P0) + 7) >> 3;
+  const lastGroup = firstRow(groups, thread + 1, threads);
+  const step = max<usize>(32, CACHED / stride) & ~3;
+  for (let first: usize = 0; first < <usize>rows; first += step) {
+    const count = min(step, <usize>rows - first);
+    // Unpacking quantized weights is not worth it for fewer than 8 rows.
+    const tiled = count < 8 && !floats ? <usize>0 : count & ~3;
+    const pairs = packed == PACKED_F16 && tiled == 0;
+    const x = load<usize>(op, IN0) + first * stride;
+    for (let g = firstRow(groups, thread, threads); g < lastGroup; g += pairs ? 2 : 1) {
+      const two = pairs && g + 1 < lastGroup;
+      const w = load<usize>(op, IN1) + <usize>g * units * unit;
+      if (tiled != 0) {
+        memory.fill(sums, 0, tiled << 5);
+        const most: usize = floats ? 512 : STRETCH;
+        for (let u: usize = 0; u < units; u += most) {
+          const n = min(most, units - u);
+          let p = panel;
+          switch (packed) {
+            case PACKED_F32: p = w + u * unit; break;
+            case PACKED_F16: unpackF16(w + u * unit, n, p, c); break;
+            case PACKED_Q8: unpackQ8(w + u * unit, n, p, c); break;
+            default: unpackQ4(w + u * unit, n, p, c); break;
+          }
+          for (let r: usize = 0; r < tiled; r += 4) {
+            const a = x + r * stride + u * xUnit, s = sums + (r << 5);
+            if (floats) tileF32(p, a, stride, n, s);
+            else if (ASC_FEATURE_RELAXED_SIMD && packed == PACKED_Q8) tileQ8(p, a, stride, n, s, c);
+            else tileQ(p, a, stride, n, s, c);
+          }
+        }
+      }
+      for (let r = tiled; r < count; r++) {
+        const a = x + r * stride, s = sums + (r << 5);
+        switch (packed) {
+          case PACKED_F32: rowF32(w, a, units, s); break;
+          case PACKED_F16: rowF16(w, two ? w + units * unit : w, a, units, s, two ? s + (count << 5) : s, c); break;
+          case PACKED_Q8: rowQ8(w, a, units, s, c); break;
+          default: rowQ4(w, a, units, s, c); break;
+        }
+      }
+      finish(op, g, first, count, sums);
+      if (two) finish(op, g + 1, first, count, sums + (count << 5));
+    }
+  }
 }
 
 /** out = sums (+ bias) (+ residual) for the 8 outputs of a group: rows first .. first + count. */
-export function finish(op: usize, group: i32, first: i32, count: i32, sums: usize): void {
+function finish(op: usize, group: i32, first: usize, count: usize, sums: usize): void {
   const n = load<i32>(op, P0);
   const column = (<usize>group) << 5;
   const stride = (<usize>n) << 2;
-  const at = <usize>first * stride + column;
+  const at = first * stride + column;
   const bias = load<usize>(op, P2);
   const residual = load<usize>(op, P3);
   const width = min(8, n - (group << 3));
-  for (let r: usize = 0; r < <usize>count; r++) {
+  for (let r: usize = 0; r < count; r++) {
     const y = load<usize>(op, OUT) + at + r * stride;
     const z = residual + at + r * stride;
     const s = sums + (r << 5);
     if (width == 8) {
-      let a = v128.load(s),
-        b = v128.load(s, 16);
+      let a = v128.load(s), b = v128.load(s, 16);
       if (bias != 0) {
         a = f32x4.add(a, v128.load(bias + column));
         b = f32x4.add(b, v128.load(bias + column, 16));
@@ -77,14 +116,4 @@ export function finish(op: usize, group: i32, first: i32, count: i32, sums: usiz
       }
     }
   }
-}
-
-/** Rows of activations that stay in the second-level cache while the weights stream by: a multiple of 4. */
-export function rowsAtOnce(rowBytes: usize): i32 {
-  return max(4, <i32>(393216 / rowBytes) & ~3);
-}
-
-/** One half float. Infinities and NaN become numbers. */
-export function half(h: i16): f32 {
-  return reinterpret<f32>(((<i32>h) << 13) & 0x8fffe000) * reinterpret<f32>(0x77800000);
 }

@@ -69,8 +69,8 @@ export function matmulOp(name: string, opcode: number, activation: DType, weight
       if (residual) r.address(P3, residual);
     },
 
-    // The kernel's constants, then the sums of one group of 8 outputs for all rows.
-    scratch: ([x]) => 96 + 32 * maxOf(rowsOf(x!.shape)),
+    // Constants, a panel of unpacked weights, then the sums of 8 outputs for all rows (of 16 outputs for few rows).
+    scratch: ([x]) => 96 + 544 * 32 + 32 * (8 + maxOf(rowsOf(x!.shape))),
   };
 }
 

@@ -7,7 +7,8 @@
 //
 // The host checks the ids: one that is V or more reads row 0. Rows are split over threads.
 
-import { half, Q4_GROUP, Q8_GROUP } from '../../families/matmul.ts';
+import { half } from '../../families/constants.ts';
+import { Q4_GROUP, Q8_GROUP } from '../../families/layouts.ts';
 import { COLS, IN0, IN1, IN2, OUT, P0, P1, ROWS } from '../../program.ts';
 import { firstRow } from '../../split.ts';
 import { PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q8 } from '../../storage.ts';

@@ -1,49 +1,41 @@
-// matmulF16: out[r][o] = sum_k x[r][k] w[o][k] (+ bias[o]) (+ residual[r][o])
+// matmulF16: out = x W^T (+ bias) (+ residual)
 //
 //   in0       f32 [rows, cols]         rows: cell
-//   in1       packed-f16 [P0, cols]    groups of 8 rows: per column 8 values in the order 0 4 1 5 2 6 3 7
-//   out       f32 [rows, P0]           may be the residual
-//   P0, P1                             outputs, bytes from one row of in0 to the next
-//   P2, P3                             address of bias f32 [P0] or 0, address of residual f32 [rows, P0] or 0
+//   in1       packed-f16 [P0, cols]    groups of 8 rows: per column 8 half floats in the order 0 4 1 5 2 6 3 7
+//   out       f32 [rows, P0]
+//   P0..P3                             see families/matmul.ts, which walks over rows and groups
 //
-// One sum per output, columns in order, plain mul and add: every tile shape and build gives the same bits.
-// Groups of 8 outputs are split over threads.
+// One sum per output, columns in order, plain mul and add: every tile shape and build gives the same bits, and those of matmulF32.
 
-import { CONSTANTS, constants, finish, halvesHigh, halvesLow, rowsAtOnce } from '../../families/matmul.ts';
-import { COLS, IN0, IN1, P0, P1, ROWS, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
-import { firstRow } from '../../split.ts';
+import { halvesHigh, halvesLow } from '../../families/constants.ts';
+import { matmul } from '../../families/matmul.ts';
+import { PACKED_F16 } from '../../storage.ts';
 
 export function matmulF16(op: usize, thread: i32, threads: i32): void {
-  const rows = load<i32>(load<usize>(op, ROWS));
-  const cols = <usize>load<i32>(op, COLS);
-  const groups = (load<i32>(op, P0) + 7) >> 3;
-  const stride = load<usize>(op, P1);
-  const c = load<usize>(op, SCRATCH) + <usize>thread * load<usize>(op, SCRATCH_STRIDE);
-  const sums = c + CONSTANTS;
-  constants(c);
+  matmul(op, thread, threads, PACKED_F16);
+}
 
-  const end = firstRow(groups, thread + 1, threads);
-  const step = rowsAtOnce(stride);
-  for (let first = 0; first < rows; first += step) {
-    const count = min(step, rows - first);
-    for (let g = firstRow(groups, thread, threads); g < end; g++) {
-      const w = load<usize>(op, IN1) + <usize>g * cols * 16;
-      let x = load<usize>(op, IN0) + <usize>first * stride;
-      for (let r = 0; r < count; r++, x += stride) tile1(w, x, cols, sums + ((<usize>r) << 5), c);
-      finish(op, g, first, count, sums);
-    }
+/** Unpacks columns of a group into a panel for tileF32. */
+export function unpackF16(w: usize, cols: usize, panel: usize, c: usize): void {
+  for (const end = w + (cols << 4); w < end; w += 16, panel += 32) {
+    const h = v128.load(w);
+    v128.store(panel, halvesLow(h, c));
+    v128.store(panel, halvesHigh(h, c), 16);
   }
 }
 
-function tile1(w: usize, x: usize, cols: usize, sums: usize, c: usize): void {
-  let f0 = f32x4.splat(0),
-    f1 = f0;
-  for (const end = w + cols * 16; w < end; w += 16, x += 4) {
-    const v = v128.load32_splat(x);
-    const h = v128.load(w);
-    f0 = f32x4.add(f0, f32x4.mul(halvesLow(h, c), v));
-    f1 = f32x4.add(f1, f32x4.mul(halvesHigh(h, c), v));
+/** 2 groups of 8 outputs x 1 row: two sums at a time would wait for each other. */
+export function rowF16(w: usize, w1: usize, x: usize, cols: usize, sums: usize, sums1: usize, c: usize): void {
+  let a = f32x4.splat(0), b = a, d = a, e = a;
+  for (const end = w + (cols << 4); w < end; w += 16, w1 += 16, x += 4) {
+    const v = v128.load32_splat(x), h = v128.load(w), i = v128.load(w1);
+    a = f32x4.add(a, f32x4.mul(v, halvesLow(h, c)));
+    b = f32x4.add(b, f32x4.mul(v, halvesHigh(h, c)));
+    d = f32x4.add(d, f32x4.mul(v, halvesLow(i, c)));
+    e = f32x4.add(e, f32x4.mul(v, halvesHigh(i, c)));
   }
-  v128.store(sums, f0);
-  v128.store(sums, f1, 16);
+  v128.store(sums, a);
+  v128.store(sums, b, 16);
+  v128.store(sums1, d);
+  v128.store(sums1, e, 16);
 }

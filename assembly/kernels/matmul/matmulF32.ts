@@ -1,48 +1,44 @@
-// matmulF32: out[r][o] = sum_k x[r][k] w[o][k] (+ bias[o]) (+ residual[r][o])
+// matmulF32: out = x W^T (+ bias) (+ residual)
 //
 //   in0       f32 [rows, cols]         rows: cell
 //   in1       packed-f32 [P0, cols]    groups of 8 rows: per column 8 values
-//   out       f32 [rows, P0]           may be the residual
-//   P0, P1                             outputs, bytes from one row of in0 to the next
-//   P2, P3                             address of bias f32 [P0] or 0, address of residual f32 [rows, P0] or 0
+//   out       f32 [rows, P0]
+//   P0..P3                             see families/matmul.ts, which walks over rows and groups
 //
 // One sum per output, columns in order, plain mul and add: every tile shape and build gives the same bits.
-// Groups of 8 outputs are split over threads.
 
-import { CONSTANTS, constants, finish, rowsAtOnce } from '../../families/matmul.ts';
-import { COLS, IN0, IN1, P0, P1, ROWS, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
-import { firstRow } from '../../split.ts';
+import { matmul } from '../../families/matmul.ts';
+import { PACKED_F32 } from '../../storage.ts';
 
 export function matmulF32(op: usize, thread: i32, threads: i32): void {
-  const rows = load<i32>(load<usize>(op, ROWS));
-  const cols = <usize>load<i32>(op, COLS);
-  const groups = (load<i32>(op, P0) + 7) >> 3;
-  const stride = load<usize>(op, P1);
-  const c = load<usize>(op, SCRATCH) + <usize>thread * load<usize>(op, SCRATCH_STRIDE);
-  const sums = c + CONSTANTS;
-  constants(c);
-
-  const end = firstRow(groups, thread + 1, threads);
-  const step = rowsAtOnce(stride);
-  for (let first = 0; first < rows; first += step) {
-    const count = min(step, rows - first);
-    for (let g = firstRow(groups, thread, threads); g < end; g++) {
-      const w = load<usize>(op, IN1) + <usize>g * cols * 32;
-      let x = load<usize>(op, IN0) + <usize>first * stride;
-      for (let r = 0; r < count; r++, x += stride) tile1(w, x, cols, sums + ((<usize>r) << 5));
-      finish(op, g, first, count, sums);
-    }
-  }
+  matmul(op, thread, threads, PACKED_F32);
 }
 
-function tile1(w: usize, x: usize, cols: usize, sums: usize): void {
-  let f0 = f32x4.splat(0),
-    f1 = f0;
-  for (const end = w + cols * 32; w < end; w += 32, x += 4) {
-    const v = v128.load32_splat(x);
-    f0 = f32x4.add(f0, f32x4.mul(v128.load(w), v));
-    f1 = f32x4.add(f1, f32x4.mul(v128.load(w, 16), v));
+/** 8 outputs x 4 rows. */
+export function tileF32(w: usize, x: usize, stride: usize, cols: usize, sums: usize): void {
+  let x0 = x, x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride;
+  let a0 = v128.load(sums), a1 = v128.load(sums, 32), a2 = v128.load(sums, 64), a3 = v128.load(sums, 96);
+  let b0 = v128.load(sums, 16), b1 = v128.load(sums, 48), b2 = v128.load(sums, 80), b3 = v128.load(sums, 112);
+  for (const end = w + (cols << 5); w < end; w += 32, x0 += 4, x1 += 4, x2 += 4, x3 += 4) {
+    const p = v128.load(w), q = v128.load(w, 16);
+    let v = v128.load32_splat(x0);
+    a0 = f32x4.add(a0, f32x4.mul(v, p)), b0 = f32x4.add(b0, f32x4.mul(v, q)), v = v128.load32_splat(x1);
+    a1 = f32x4.add(a1, f32x4.mul(v, p)), b1 = f32x4.add(b1, f32x4.mul(v, q)), v = v128.load32_splat(x2);
+    a2 = f32x4.add(a2, f32x4.mul(v, p)), b2 = f32x4.add(b2, f32x4.mul(v, q)), v = v128.load32_splat(x3);
+    a3 = f32x4.add(a3, f32x4.mul(v, p)), b3 = f32x4.add(b3, f32x4.mul(v, q));
   }
-  v128.store(sums, f0);
-  v128.store(sums, f1, 16);
+  v128.store(sums, a0), v128.store(sums, a1, 32), v128.store(sums, a2, 64), v128.store(sums, a3, 96);
+  v128.store(sums, b0, 16), v128.store(sums, b1, 48), v128.store(sums, b2, 80), v128.store(sums, b3, 112);
+}
+
+/** 8 outputs x 1 row. */
+export function rowF32(w: usize, x: usize, cols: usize, sums: usize): void {
+  let a = f32x4.splat(0), b = a;
+  for (const end = w + (cols << 5); w < end; w += 32, x += 4) {
+    const v = v128.load32_splat(x);
+    a = f32x4.add(a, f32x4.mul(v, v128.load(w)));
+    b = f32x4.add(b, f32x4.mul(v, v128.load(w, 16)));
+  }
+  v128.store(sums, a);
+  v128.store(sums, b, 16);
 }

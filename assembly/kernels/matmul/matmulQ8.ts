@@ -1,55 +1,92 @@
-// matmulQ8: out[r][o] = sum_k x[r][k] w[o][k] (+ bias[o]) (+ residual[r][o]), w = d (byte - 128)
+// matmulQ8: out = x W^T (+ bias) (+ residual), w = d (byte - 128)
 //
 //   in0       q8 [rows, cols]          rows: cell; see quantizeRows
 //   in1       packed-q8 [P0, cols]     groups of 8 rows: per 32 columns 8 half-float scales (order 0 4 1 5 2 6 3 7), then 8 x 2 vectors:
 //                                      vector (p, half), lane r: row 4 half + r, byte j: column 4p + j
-//   out       f32 [rows, P0]           may be the residual
-//   P0, P2, P3                         outputs, address of bias f32 [P0] or 0, address of residual f32 [rows, P0] or 0
+//   out       f32 [rows, P0]
+//   P0..P3                             see families/matmul.ts, which walks over rows and groups
 //
-// Relaxed: a byte is two nibbles, 16 hi + lo - 128 = 16 (hi - 8) + lo: the dot is exact only for operands below 128.
+// Relaxed: the dot is exact only for weights below 128, so a byte is two nibbles: byte - 128 = 16 (high - 8) + low. 16-bit lanes as in tileQ.
 // Per block of 32: sum += float(integer dot) * (d_w * d_x), blocks in order: every tile shape and build gives the same bits.
-// Groups of 8 outputs are split over threads.
 
-import {
-  BYTES,
-  CONSTANTS,
-  constants,
-  finish,
-  halvesHigh,
-  halvesLow,
-  NIBBLES,
-  ONES,
-  Q8_BYTES,
-  Q8_GROUP,
-  rowsAtOnce,
-  SIXTEENS,
-} from '../../families/matmul.ts';
-import { COLS, IN0, IN1, P0, ROWS, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
-import { firstRow } from '../../split.ts';
+import { BYTES, halvesHigh, halvesLow, NIBBLES, ONES, SIXTEENS } from '../../families/constants.ts';
+import { PANEL_BLOCK, Q8_BYTES, Q8_GROUP } from '../../families/layouts.ts';
+import { matmul } from '../../families/matmul.ts';
+import { PACKED_Q8 } from '../../storage.ts';
 
 export function matmulQ8(op: usize, thread: i32, threads: i32): void {
-  const rows = load<i32>(load<usize>(op, ROWS));
-  const blocks = <usize>load<i32>(op, COLS) >> 5;
-  const groups = (load<i32>(op, P0) + 7) >> 3;
-  const stride = blocks * Q8_BYTES;
-  const c = load<usize>(op, SCRATCH) + <usize>thread * load<usize>(op, SCRATCH_STRIDE);
-  const sums = c + CONSTANTS;
-  constants(c);
+  matmul(op, thread, threads, PACKED_Q8);
+}
 
-  const end = firstRow(groups, thread + 1, threads);
-  const step = rowsAtOnce(stride);
-  for (let first = 0; first < rows; first += step) {
-    const count = min(step, rows - first);
-    for (let g = firstRow(groups, thread, threads); g < end; g++) {
-      const w = load<usize>(op, IN1) + <usize>g * blocks * Q8_GROUP;
-      let x = load<usize>(op, IN0) + <usize>first * stride;
-      for (let r = 0; r < count; r++, x += stride) tile1(w, x, blocks, sums + ((<usize>r) << 5), c);
-      finish(op, g, first, count, sums);
+/** Unpacks blocks of a group into a panel: signed values for tileQ, or low and high nibbles for tileQ8. */
+export function unpackQ8(w: usize, blocks: usize, panel: usize, c: usize): void {
+  const mask = v128.load(c, ASC_FEATURE_RELAXED_SIMD ? NIBBLES : BYTES);
+  const middle = i16x8.shr_u(v128.add<i16>(v128.load(c, BYTES), v128.load(c, ONES)), 1);
+  for (const end = w + blocks * Q8_GROUP; w < end; w += 16, panel += 32) {
+    const h = v128.load(w);
+    v128.store(panel, halvesLow(h, c));
+    v128.store(panel, halvesHigh(h, c), 16);
+    for (const last = w + 256; w < last; w += 32, panel += 64) {
+      const a = v128.load(w, 16), b = v128.load(w, 32);
+      if (ASC_FEATURE_RELAXED_SIMD) {
+        v128.store(panel, v128.and(a, mask), 32);
+        v128.store(panel, v128.and(b, mask), 48);
+        v128.store(panel, v128.and(i16x8.shr_u(a, 4), mask), 64);
+        v128.store(panel, v128.and(i16x8.shr_u(b, 4), mask), 80);
+      } else {
+        v128.store(panel, i16x8.sub(v128.and(a, mask), middle), 32);
+        v128.store(panel, i16x8.sub(v128.and(b, mask), middle), 48);
+        v128.store(panel, i16x8.sub(i16x8.shr_u(a, 8), middle), 64);
+        v128.store(panel, i16x8.sub(i16x8.shr_u(b, 8), middle), 80);
+      }
     }
   }
 }
 
-function tile1(w: usize, x: usize, blocks: usize, sums: usize, c: usize): void {
+/** 8 outputs x 4 rows, two rows at a time: the nibbles need two integer sums each. */
+export function tileQ8(w: usize, x: usize, stride: usize, blocks: usize, sums: usize, c: usize): void {
+  tilePair(w, x, x + stride, blocks, sums, c);
+  tilePair(w, x + (stride << 1), x + stride * 3, blocks, sums + 64, c);
+}
+
+function tilePair(w: usize, x0: usize, x1: usize, blocks: usize, sums: usize, c: usize): void {
+  for (const end = w + blocks * 544; w < end; w += 32) {
+    let l0 = i16x8.splat(0), l1 = l0, m0 = l0, m1 = l0;
+    let h0 = v128.load32_splat(x0, 4), h1 = h0, k0 = v128.load32_splat(x1, 4), k1 = k0;
+    const scales = w, d0 = x0, d1 = x1;
+    for (const last = w + 512; w < last; w += 128, x0 += 8, x1 += 8) {
+      let v = v128.load32_splat(x0, 8), u = v128.load32_splat(x1, 8), a = v128.load(w, 32), b = v128.load(w, 48);
+      l0 = dot(l0, v, a), m0 = dot(m0, u, a), l1 = dot(l1, v, b), m1 = dot(m1, u, b);
+      (a = v128.load(w, 64)), (b = v128.load(w, 80));
+      h0 = dot(h0, v, a), k0 = dot(k0, u, a), h1 = dot(h1, v, b), k1 = dot(k1, u, b);
+      (v = v128.load32_splat(x0, 12)), (u = v128.load32_splat(x1, 12)), (a = v128.load(w, 96)), (b = v128.load(w, 112));
+      l0 = dot(l0, v, a), m0 = dot(m0, u, a), l1 = dot(l1, v, b), m1 = dot(m1, u, b);
+      (a = v128.load(w, 128)), (b = v128.load(w, 144));
+      h0 = dot(h0, v, a), k0 = dot(k0, u, a), h1 = dot(h1, v, b), k1 = dot(k1, u, b);
+    }
+    const lo = v128.load(scales), hi = v128.load(scales, 16);
+    let d = v128.load32_splat(d0);
+    add(sums, l0, h0, f32x4.mul(lo, d), c);
+    add(sums + 16, l1, h1, f32x4.mul(hi, d), c);
+    d = v128.load32_splat(d1);
+    add(sums + 32, m0, k0, f32x4.mul(lo, d), c);
+    add(sums + 48, m1, k1, f32x4.mul(hi, d), c);
+    x0 += 8, x1 += 8;
+  }
+}
+
+function dot(sum: v128, x: v128, w: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x, w));
+  return sum;
+}
+
+function add(sum: usize, low: v128, high: v128, scale: v128, c: usize): void {
+  const whole = i32x4.add(i32x4.dot_i16x8_s(low, v128.load(c, ONES)), i32x4.dot_i16x8_s(high, v128.load(c, SIXTEENS)));
+  v128.store(sum, f32x4.add(v128.load(sum), f32x4.mul(f32x4.convert_i32x4_s(whole), scale)));
+}
+
+/** 8 outputs x 1 row. */
+export function rowQ8(w: usize, x: usize, blocks: usize, sums: usize, c: usize): void {
   let f0 = f32x4.splat(0),
     f1 = f0;
   const mask = v128.load(c, ASC_FEATURE_RELAXED_SIMD ? NIBBLES : BYTES);

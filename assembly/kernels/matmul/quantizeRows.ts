@@ -1,16 +1,16 @@
 // quantizeRows: q = round(x / d), d = max|x| / 127 over 32 values
 //
 //   in0       f32 [rows, cols]   rows: cell; the last block is padded with zeros
-//   out       q8 [rows, cols]    per 32 values: f32 d, a word made of s = sum q, the values q
+//   out       q8 [rows, cols]    per 32 values: f32 d, a word made of sums of q, the values q
 //   P0                           bytes from one row of in0 to the next
 //
 // What the dots of each build want:
-//   relaxed: the word is two i16 of -4s (start of two lanes that sum half of the block each: -8 per value of 4 bits); q as i8
-//   plain:   the word is an i32 of -8s; q as i16, each 4 neighbours in the order 0 2 1 3 (the even and the odd bytes of packed weights)
+//   relaxed: q as i8; the word is two i16: -8 times the sum of the values that are 0 or 1 mod 4, of those that are 2 or 3
+//   plain:   q as i16, each 4 neighbours in the order 0 2 1 3 (the even and the odd bytes of packed weights); the word is -8 times the sum of all
 //
 // Ties go to even. Rows are split over threads; the blocks of a single row, too.
 
-import { Q8_BYTES } from '../../families/matmul.ts';
+import { Q8_BYTES } from '../../families/layouts.ts';
 import { COLS, IN0, OUT, P0, ROWS, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
 import { firstRow } from '../../split.ts';
 
@@ -57,8 +57,7 @@ function quantize(x: usize, y: usize): void {
     if (ASC_FEATURE_RELAXED_SIMD) v128.store64_lane(y + (i >> 2), i8x16.narrow_i16x8_s(q, q), 0, 8);
     else v128.store(y + (i >> 1), v128.shuffle<u16>(q, q, 0, 2, 1, 3, 4, 6, 5, 7), 8);
   }
-  sum = i32x4.add(sum, v128.shuffle<u64>(sum, sum, 1, 0));
-  const s = i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1);
-  if (ASC_FEATURE_RELAXED_SIMD) store<i32>(y, ((-4 * s) & 0xffff) * 0x10001, 4);
-  else store<i32>(y, -8 * s, 4);
+  const even = -8 * (i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1));
+  const odd = -8 * (i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3));
+  store<i32>(y, ASC_FEATURE_RELAXED_SIMD ? (even & 0xffff) | (odd << 16) : even + odd, 4);
 }
