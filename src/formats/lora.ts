@@ -26,7 +26,7 @@ export interface LoraPair {
   readonly transposed: boolean;
 }
 
-/** delta[row, col] = sum over k of left[row * r + k] * right[k * cols + col], scaled already. */
+/** delta[row, col] = sum over k of left[row * r + k] * right[col * r + k], scaled already. */
 interface Factors {
   readonly name: string;
   readonly r: number;
@@ -44,9 +44,9 @@ export function mergedLora(base: TensorFiles, adapter: TensorFiles, pairs: Reado
   const tensors = new Map(base.tensors);
   for (const [name, pair] of pairs) tensors.set(name, checkedPair(base, adapter, name, pair, config));
   let kept: Factors | null = null;
-  const factorsOf = async (name: string, pair: LoraPair, cols: number): Promise<Factors> => {
+  const factorsOf = async (name: string, pair: LoraPair): Promise<Factors> => {
     // Rows of one tensor are read one piece after another.
-    if (kept?.name !== name) kept = await readFactors(adapter, name, pair, cols, config);
+    if (kept?.name !== name) kept = await readFactors(adapter, name, pair, config);
     return kept;
   };
   return {
@@ -68,7 +68,7 @@ export function mergedLora(base: TensorFiles, adapter: TensorFiles, pairs: Reado
       const raw = new Uint8Array(count * cols * BLOCKS[stored.type].bytes);
       await base.readInto(stored, raw, first * cols * BLOCKS[stored.type].bytes);
       const values = widened(stored.type, raw);
-      addProduct(values, await factorsOf(tensor.name, pair, cols), first, count, cols);
+      addProduct(values, await factorsOf(tensor.name, pair), first, count, cols);
       const skip = from - first * rowBytes;
       target.set(narrowed(merged.type, values).subarray(skip, skip + target.byteLength));
     },
@@ -110,7 +110,7 @@ function checkedPair(
   return { name, type, shape: stored.shape, bytes: storedBytes(where, type, stored.shape, 'structure') };
 }
 
-async function readFactors(adapter: TensorFiles, name: string, pair: LoraPair, cols: number, config: LoraConfig): Promise<Factors> {
+async function readFactors(adapter: TensorFiles, name: string, pair: LoraPair, config: LoraConfig): Promise<Factors> {
   const values = async (info: TensorInfo): Promise<Float32Array> => {
     const bytes = new Uint8Array(info.bytes);
     await adapter.readInto(info, bytes);
@@ -119,35 +119,85 @@ async function readFactors(adapter: TensorFiles, name: string, pair: LoraPair, c
   const [a, b] = [await values(pair.a), await values(pair.b)];
   const r = pair.a.shape[0]!;
   const scale = config.alpha / (config.rankStabilized ? Math.sqrt(r) : r);
-  if (!pair.transposed && !config.fanInFanOut)
-    return { name, r, left: Float64Array.from(b, (x) => x * scale), right: Float64Array.from(a) };
-  // (B A)^T = A^T B^T
-  const rows = pair.a.shape[1]!;
-  const left = new Float64Array(rows * r);
-  const right = new Float64Array(r * cols);
-  for (let k = 0; k < r; k++) {
-    for (let row = 0; row < rows; row++) left[row * r + k] = a[k * rows + row]! * scale;
-    for (let col = 0; col < cols; col++) right[k * cols + col] = b[col * r + k]!;
-  }
+  // (B A)^T = A^T B^T: the factors change places.
+  const flip = pair.transposed || config.fanInFanOut;
+  const columns = new Float64Array(a.length);
+  const width = a.length / r;
+  for (let i = 0; i < a.length; i++) columns[(i % width) * r + Math.floor(i / width)] = a[i]!;
+  const rows = new Float64Array(b);
+  const [left, right] = flip ? [columns, rows] : [rows, columns];
+  for (let i = 0; i < left.length; i++) left[i]! *= scale;
   return { name, r, left, right };
 }
 
-/** values[i] += left[first + i] right, for `count` rows. Four k at once: the sums are loaded and stored a quarter as often. */
+/**
+ * values[i, j] += left[first + i] . right[j]. Tiles of 4 x 2 keep eight sums in registers: twice as fast as going row by row. At the ends a tile
+ * computes its last row or column again and drops it.
+ */
 function addProduct(values: Float32Array, { r, left, right }: Factors, first: number, count: number, cols: number): void {
-  const sums = new Float64Array(cols);
-  const whole = r - (r % 4);
-  for (let i = 0; i < count; i++) {
-    const at = (first + i) * r;
-    sums.fill(0);
-    for (let k = 0; k < whole; k += 4) {
-      const [l0, l1, l2, l3] = [left[at + k]!, left[at + k + 1]!, left[at + k + 2]!, left[at + k + 3]!];
-      const r0 = k * cols;
-      const [r1, r2, r3] = [r0 + cols, r0 + 2 * cols, r0 + 3 * cols];
-      for (let j = 0; j < cols; j++) sums[j]! += l0 * right[r0 + j]! + l1 * right[r1 + j]! + l2 * right[r2 + j]! + l3 * right[r3 + j]!;
+  // No destructuring below: engines build the array in each turn.
+  const sums = new Float64Array(8);
+  for (let i = 0; i < count; i += 4) {
+    const a = (first + i) * r;
+    const b = (first + Math.min(i + 1, count - 1)) * r;
+    const c = (first + Math.min(i + 2, count - 1)) * r;
+    const d = (first + Math.min(i + 3, count - 1)) * r;
+    for (let j = 0; j < cols; j += 2) {
+      tile(sums, left, right, r, a, b, c, d, j * r, Math.min(j + 1, cols - 1) * r);
+      for (let n = 0; n < 8; n++) {
+        const row = i + (n >> 1);
+        const col = j + (n & 1);
+        if (row < count && col < cols) values[row * cols + col]! += sums[n]!;
+      }
     }
-    for (let k = whole; k < r; k++) for (let j = 0; j < cols; j++) sums[j]! += left[at + k]! * right[k * cols + j]!;
-    for (let j = 0; j < cols; j++) values[i * cols + j]! += sums[j]!;
   }
+}
+
+/** The products of four rows of `left` (at a, b, c, d) and two of `right` (at p, q), row by row. */
+function tile(
+  sums: Float64Array,
+  left: Float64Array,
+  right: Float64Array,
+  r: number,
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+  p: number,
+  q: number,
+): void {
+  let a0 = 0;
+  let a1 = 0;
+  let b0 = 0;
+  let b1 = 0;
+  let c0 = 0;
+  let c1 = 0;
+  let d0 = 0;
+  let d1 = 0;
+  for (let k = 0; k < r; k++) {
+    const x = right[p + k]!;
+    const y = right[q + k]!;
+    const la = left[a + k]!;
+    const lb = left[b + k]!;
+    const lc = left[c + k]!;
+    const ld = left[d + k]!;
+    a0 += la * x;
+    a1 += la * y;
+    b0 += lb * x;
+    b1 += lb * y;
+    c0 += lc * x;
+    c1 += lc * y;
+    d0 += ld * x;
+    d1 += ld * y;
+  }
+  sums[0] = a0;
+  sums[1] = a1;
+  sums[2] = b0;
+  sums[3] = b1;
+  sums[4] = c0;
+  sums[5] = c1;
+  sums[6] = d0;
+  sums[7] = d1;
 }
 
 /** Every binary16 as float32, made on first use: matrices have billions of values. */
@@ -157,14 +207,20 @@ let halves: Float32Array | null = null;
 function widened(type: StorageType, bytes: Uint8Array): Float32Array {
   if (type === 'f32') return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   const bits = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
-  if (type === 'bf16') return Float32Array.from(bits, bf16ToF32);
-  halves ??= Float32Array.from({ length: 65536 }, (_, i) => f16ToF32(i));
   const values = new Float32Array(bits.length);
+  if (type === 'bf16') {
+    for (let i = 0; i < bits.length; i++) values[i] = bf16ToF32(bits[i]!);
+    return values;
+  }
+  halves ??= Float32Array.from({ length: 65536 }, (_, i) => f16ToF32(i));
   for (let i = 0; i < bits.length; i++) values[i] = halves[bits[i]!]!;
   return values;
 }
 
 function narrowed(type: StorageType, values: Float32Array): Uint8Array {
-  const stored = type === 'f16' ? Uint16Array.from(values, f32ToF16) : values;
-  return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+  if (type !== 'f16') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  // Not `Uint16Array.from`: its iterator takes longer than the product.
+  const bits = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) bits[i] = f32ToF16(values[i]!);
+  return new Uint8Array(bits.buffer);
 }
