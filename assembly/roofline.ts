@@ -5,16 +5,26 @@
 
 /** f32 multiply-adds, the tile of a matrix product: 4 splats x 2 vectors. 32 MACs a step, `steps` steps. */
 export function f32Peak(at: usize, steps: i32): f32 {
-  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0, c6 = c0, c7 = c0;
+  let c0 = f32x4.splat(0),
+    c1 = c0,
+    c2 = c0,
+    c3 = c0,
+    c4 = c0,
+    c5 = c0,
+    c6 = c0,
+    c7 = c0;
   let k: usize = 0;
   for (let i = 0; i < steps; i++) {
-    const x = v128.load(at + k), y = v128.load(at + k, 16);
-    const a = v128.load_splat<f32>(at + k, 2048), b = v128.load_splat<f32>(at + k, 2052);
+    const x = v128.load(at + k),
+      y = v128.load(at + k, 16);
+    const a = v128.load_splat<f32>(at + k, 2048),
+      b = v128.load_splat<f32>(at + k, 2052);
     c0 = f32x4.add(c0, f32x4.mul(a, x));
     c1 = f32x4.add(c1, f32x4.mul(a, y));
     c2 = f32x4.add(c2, f32x4.mul(b, x));
     c3 = f32x4.add(c3, f32x4.mul(b, y));
-    const c = v128.load_splat<f32>(at + k, 2056), d = v128.load_splat<f32>(at + k, 2060);
+    const c = v128.load_splat<f32>(at + k, 2056),
+      d = v128.load_splat<f32>(at + k, 2060);
     c4 = f32x4.add(c4, f32x4.mul(c, x));
     c5 = f32x4.add(c5, f32x4.mul(c, y));
     c6 = f32x4.add(c6, f32x4.mul(d, x));
@@ -27,12 +37,23 @@ export function f32Peak(at: usize, steps: i32): f32 {
 
 /** 8-bit dot products by the instruction that this build has: relaxed 128 MACs a step, plain (activations widened to 16 bits) 64. */
 export function i8Peak(at: usize, steps: i32): i32 {
-  let c0 = i32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0, c6 = c0, c7 = c0;
-  const a = v128.load(at, 2048), b = v128.load(at, 2064), c = v128.load(at, 2080), d = v128.load(at, 2096);
+  let c0 = i32x4.splat(0),
+    c1 = c0,
+    c2 = c0,
+    c3 = c0,
+    c4 = c0,
+    c5 = c0,
+    c6 = c0,
+    c7 = c0;
+  const a = v128.load(at, 2048),
+    b = v128.load(at, 2064),
+    c = v128.load(at, 2080),
+    d = v128.load(at, 2096);
   let k: usize = 0;
   for (let i = 0; i < steps; i++) {
     if (ASC_FEATURE_RELAXED_SIMD) {
-      const x = v128.load(at + k), y = v128.load(at + k, 16);
+      const x = v128.load(at + k),
+        y = v128.load(at + k, 16);
       c0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(a, x, c0);
       c1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(a, y, c1);
       c2 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b, x, c2);
@@ -43,7 +64,8 @@ export function i8Peak(at: usize, steps: i32): i32 {
       c7 = i32x4.relaxed_dot_i8x16_i7x16_add_s(d, y, c7);
       k = (k + 32) & 1023;
     } else {
-      const x = v128.load_ext<i8>(at + k), y = v128.load_ext<i8>(at + k, 8);
+      const x = v128.load_ext<i8>(at + k),
+        y = v128.load_ext<i8>(at + k, 8);
       c0 = i32x4.add(c0, i32x4.dot_i16x8_s(a, x));
       c1 = i32x4.add(c1, i32x4.dot_i16x8_s(a, y));
       c2 = i32x4.add(c2, i32x4.dot_i16x8_s(b, x));
@@ -61,7 +83,10 @@ export function i8Peak(at: usize, steps: i32): i32 {
 
 /** Reads `bytes` (a multiple of 128) once. */
 export function readAll(at: usize, bytes: usize): i32 {
-  let s0 = i32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  let s0 = i32x4.splat(0),
+    s1 = s0,
+    s2 = s0,
+    s3 = s0;
   for (const end = at + bytes; at < end; at += 128) {
     s0 = v128.xor(v128.xor(s0, v128.load(at)), v128.load(at, 64));
     s1 = v128.xor(v128.xor(s1, v128.load(at, 16)), v128.load(at, 80));

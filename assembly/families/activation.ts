@@ -14,7 +14,7 @@ function swish(x: v128, g: v128, e: usize): v128 {
 }
 
 export class Silu {
-  prepare(op: usize, e: usize): void {
+  prepare(_op: usize, e: usize): void {
     expConstants(e, -87);
   }
   of(x: v128, e: usize): v128 {
@@ -23,7 +23,7 @@ export class Silu {
 }
 
 export class GeluQuick {
-  prepare(op: usize, e: usize): void {
+  prepare(_op: usize, e: usize): void {
     expConstants(e, -87);
     v128.store(e + OWN, f32x4.splat(1.702));
   }
@@ -34,7 +34,7 @@ export class GeluQuick {
 
 /** (1 + tanh(u)) / 2 is sigmoid(2u): no tanh is needed, and nothing cancels. */
 export class GeluTanh {
-  prepare(op: usize, e: usize): void {
+  prepare(_op: usize, e: usize): void {
     expConstants(e, -87);
     v128.store(e + OWN, f32x4.splat(1.5957691216057308)); // 2 sqrt(2 / pi)
     v128.store(e + OWN, f32x4.splat(0.07135481627260025), 16); // the same times 0.044715
@@ -51,7 +51,7 @@ export class GeluTanh {
  * is a product, not a difference, so it keeps its leading digits.
  */
 export class Gelu {
-  prepare(op: usize, e: usize): void {
+  prepare(_op: usize, e: usize): void {
     expConstants(e, -87);
     v128.store(e + OWN, f32x4.splat(0.797886677777));
     v128.store(e + OWN, f32x4.splat(0.318283725981), 16);
