@@ -5,8 +5,8 @@ export const NIBBLES: usize = 32;
 export const ONES: usize = 48;
 export const SIXTEENS: usize = 64;
 export const BYTES: usize = 80;
-const HALF_MASK: usize = 0;
-const HALF_SCALE: usize = 16;
+export const HALF_MASK: usize = 0;
+export const HALF_SCALE: usize = 16;
 
 export function constants(c: usize): void {
   v128.store(c, i32x4.splat(0x8fffe000), HALF_MASK);
@@ -21,17 +21,17 @@ export function constants(c: usize): void {
 // Shifted to the place of a float's fields they are 2^-112 too small: one product makes them right, subnormals too. Infinities and NaN
 // become numbers.
 
-/** Values 0..3 of 8 half floats. */
-export function halvesLow(h: v128, c: usize): v128 {
-  return f32x4.mul(v128.and(i32x4.shr_s(i32x4.shl(h, 16), 3), v128.load(c, HALF_MASK)), v128.load(c, HALF_SCALE));
+/** Values 0..3 of 8 half floats, with the vectors HALF_MASK and HALF_SCALE. */
+export function halvesLow(h: v128, mask: v128, scale: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shr_s(i32x4.shl(h, 16), 3), mask), scale);
 }
 
 /** Values 4..7 of 8 half floats. */
-export function halvesHigh(h: v128, c: usize): v128 {
-  return f32x4.mul(v128.and(i32x4.shr_s(h, 3), v128.load(c, HALF_MASK)), v128.load(c, HALF_SCALE));
+export function halvesHigh(h: v128, mask: v128, scale: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shr_s(h, 3), mask), scale);
 }
 
 /** One half float. */
 export function half(h: i16): f32 {
-  return reinterpret<f32>((<i32>h << 13) & 0x8fffe000) * reinterpret<f32>(0x77800000);
+  return reinterpret<f32>(((<i32>h) << 13) & 0x8fffe000) * reinterpret<f32>(0x77800000);
 }

@@ -8,13 +8,13 @@
 // a panel that stays in the first-level cache, and tiles of 8 outputs x 4 rows run over it. Few rows: each reads the packed weights.
 // Both add the same terms in the same order to sums f32 [rows][8] in scratch: a result does not depend on the rows beside it.
 
+import { rowF16, unpackF16 } from '../kernels/matmul/matmulF16.ts';
+import { rowF32, tileF32 } from '../kernels/matmul/matmulF32.ts';
+import { rowQ4, unpackQ4 } from '../kernels/matmul/matmulQ4.ts';
+import { rowQ8, tileQ8, unpackQ8 } from '../kernels/matmul/matmulQ8.ts';
 import { COLS, IN0, IN1, OUT, P0, P1, P2, P3, ROWS, SCRATCH, SCRATCH_STRIDE } from '../program.ts';
 import { firstRow } from '../split.ts';
 import { PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q8 } from '../storage.ts';
-import { rowF32, tileF32 } from '../kernels/matmul/matmulF32.ts';
-import { rowF16, unpackF16 } from '../kernels/matmul/matmulF16.ts';
-import { rowQ8, tileQ8, unpackQ8 } from '../kernels/matmul/matmulQ8.ts';
-import { rowQ4, unpackQ4 } from '../kernels/matmul/matmulQ4.ts';
 import { CONSTANTS, constants } from './constants.ts';
 import { PANEL, Q4_GROUP, Q8_BYTES, Q8_GROUP, STRETCH } from './layouts.ts';
 import { tileQ } from './tileQ.ts';
@@ -54,13 +54,22 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
           const n = min(most, units - u);
           let p = panel;
           switch (packed) {
-            case PACKED_F32: p = w + u * unit; break;
-            case PACKED_F16: unpackF16(w + u * unit, n, p, c); break;
-            case PACKED_Q8: unpackQ8(w + u * unit, n, p, c); break;
-            default: unpackQ4(w + u * unit, n, p, c); break;
+            case PACKED_F32:
+              p = w + u * unit;
+              break;
+            case PACKED_F16:
+              unpackF16(w + u * unit, n, p, c);
+              break;
+            case PACKED_Q8:
+              unpackQ8(w + u * unit, n, p, c);
+              break;
+            default:
+              unpackQ4(w + u * unit, n, p, c);
+              break;
           }
           for (let r: usize = 0; r < tiled; r += 4) {
-            const a = x + r * stride + u * xUnit, s = sums + (r << 5);
+            const a = x + r * stride + u * xUnit,
+              s = sums + (r << 5);
             if (floats) tileF32(p, a, stride, n, s);
             else if (ASC_FEATURE_RELAXED_SIMD && packed == PACKED_Q8) tileQ8(p, a, stride, n, s, c);
             else tileQ(p, a, stride, n, s, c);
@@ -68,12 +77,21 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
         }
       }
       for (let r = tiled; r < count; r++) {
-        const a = x + r * stride, s = sums + (r << 5);
+        const a = x + r * stride,
+          s = sums + (r << 5);
         switch (packed) {
-          case PACKED_F32: rowF32(w, a, units, s); break;
-          case PACKED_F16: rowF16(w, two ? w + units * unit : w, a, units, s, two ? s + (count << 5) : s, c); break;
-          case PACKED_Q8: rowQ8(w, a, units, s, c); break;
-          default: rowQ4(w, a, units, s, c); break;
+          case PACKED_F32:
+            rowF32(w, a, units, s);
+            break;
+          case PACKED_F16:
+            rowF16(w, two ? w + units * unit : w, a, units, s, two ? s + (count << 5) : s, c);
+            break;
+          case PACKED_Q8:
+            rowQ8(w, a, units, s, c);
+            break;
+          default:
+            rowQ4(w, a, units, s, c);
+            break;
         }
       }
       finish(op, g, first, count, sums);
@@ -96,7 +114,8 @@ function finish(op: usize, group: i32, first: usize, count: usize, sums: usize):
     const z = residual + at + r * stride;
     const s = sums + (r << 5);
     if (width == 8) {
-      let a = v128.load(s), b = v128.load(s, 16);
+      let a = v128.load(s),
+        b = v128.load(s, 16);
       if (bias != 0) {
         a = f32x4.add(a, v128.load(bias + column));
         b = f32x4.add(b, v128.load(bias + column, 16));

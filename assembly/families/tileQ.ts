@@ -11,26 +11,41 @@ import { ONES } from './constants.ts';
 import { PANEL_BLOCK, Q8_BYTES, WORDS } from './layouts.ts';
 
 export function tileQ(w: usize, x: usize, stride: usize, blocks: usize, sums: usize, c: usize): void {
-  let x0 = x, x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride;
+  let x0 = x,
+    x1 = x + stride,
+    x2 = x1 + stride,
+    x3 = x2 + stride;
   for (const end = w + blocks * PANEL_BLOCK; w < end; ) {
-    let a0 = start(x0), a1 = start(x1), a2 = start(x2), a3 = start(x3);
-    let b0 = a0, b1 = a1, b2 = a2, b3 = a3;
+    let a0 = start(x0),
+      a1 = start(x1),
+      a2 = start(x2),
+      a3 = start(x3);
+    let b0 = a0,
+      b1 = a1,
+      b2 = a2,
+      b3 = a3;
     const scales = w;
-    const d0 = x0, d1 = x1, d2 = x2, d3 = x3;
-    x0 += 8, x1 += 8, x2 += 8, x3 += 8;
+    const d0 = x0,
+      d1 = x1,
+      d2 = x2,
+      d3 = x3;
+    (x0 += 8), (x1 += 8), (x2 += 8), (x3 += 8);
     for (const last = w + 32 * WORDS; w < last; w += 64, x0 += 8, x1 += 8, x2 += 8, x3 += 8) {
-      let p = v128.load(w, 32), q = v128.load(w, 48), v = v128.load32_splat(x0);
-      a0 = dot(a0, v, p), b0 = dot(b0, v, q), v = v128.load32_splat(x1);
-      a1 = dot(a1, v, p), b1 = dot(b1, v, q), v = v128.load32_splat(x2);
-      a2 = dot(a2, v, p), b2 = dot(b2, v, q), v = v128.load32_splat(x3);
-      a3 = dot(a3, v, p), b3 = dot(b3, v, q);
-      p = v128.load(w, 64), q = v128.load(w, 80), v = v128.load32_splat(x0, 4);
-      a0 = dot(a0, v, p), b0 = dot(b0, v, q), v = v128.load32_splat(x1, 4);
-      a1 = dot(a1, v, p), b1 = dot(b1, v, q), v = v128.load32_splat(x2, 4);
-      a2 = dot(a2, v, p), b2 = dot(b2, v, q), v = v128.load32_splat(x3, 4);
-      a3 = dot(a3, v, p), b3 = dot(b3, v, q);
+      let p = v128.load(w, 32),
+        q = v128.load(w, 48),
+        v = v128.load32_splat(x0);
+      (a0 = dot(a0, v, p)), (b0 = dot(b0, v, q)), (v = v128.load32_splat(x1));
+      (a1 = dot(a1, v, p)), (b1 = dot(b1, v, q)), (v = v128.load32_splat(x2));
+      (a2 = dot(a2, v, p)), (b2 = dot(b2, v, q)), (v = v128.load32_splat(x3));
+      (a3 = dot(a3, v, p)), (b3 = dot(b3, v, q));
+      (p = v128.load(w, 64)), (q = v128.load(w, 80)), (v = v128.load32_splat(x0, 4));
+      (a0 = dot(a0, v, p)), (b0 = dot(b0, v, q)), (v = v128.load32_splat(x1, 4));
+      (a1 = dot(a1, v, p)), (b1 = dot(b1, v, q)), (v = v128.load32_splat(x2, 4));
+      (a2 = dot(a2, v, p)), (b2 = dot(b2, v, q)), (v = v128.load32_splat(x3, 4));
+      (a3 = dot(a3, v, p)), (b3 = dot(b3, v, q));
     }
-    const lo = v128.load(scales), hi = v128.load(scales, 16);
+    const lo = v128.load(scales),
+      hi = v128.load(scales, 16);
     let d = v128.load32_splat(d0);
     v128.store(sums, f32x4.add(v128.load(sums), scaled(a0, f32x4.mul(lo, d), c)));
     v128.store(sums, f32x4.add(v128.load(sums, 16), scaled(b0, f32x4.mul(hi, d), c)), 16);

@@ -7,7 +7,7 @@
 //
 // One sum per output, columns in order, plain mul and add: every tile shape and build gives the same bits, and those of matmulF32.
 
-import { halvesHigh, halvesLow } from '../../families/constants.ts';
+import { HALF_MASK, HALF_SCALE, halvesHigh, halvesLow } from '../../families/constants.ts';
 import { matmul } from '../../families/matmul.ts';
 import { PACKED_F16 } from '../../storage.ts';
 
@@ -17,22 +17,31 @@ export function matmulF16(op: usize, thread: i32, threads: i32): void {
 
 /** Unpacks columns of a group into a panel for tileF32. */
 export function unpackF16(w: usize, cols: usize, panel: usize, c: usize): void {
+  const halfMask = v128.load(c, HALF_MASK),
+    halfScale = v128.load(c, HALF_SCALE);
   for (const end = w + (cols << 4); w < end; w += 16, panel += 32) {
     const h = v128.load(w);
-    v128.store(panel, halvesLow(h, c));
-    v128.store(panel, halvesHigh(h, c), 16);
+    v128.store(panel, halvesLow(h, halfMask, halfScale));
+    v128.store(panel, halvesHigh(h, halfMask, halfScale), 16);
   }
 }
 
 /** 2 groups of 8 outputs x 1 row: two sums at a time would wait for each other. */
 export function rowF16(w: usize, w1: usize, x: usize, cols: usize, sums: usize, sums1: usize, c: usize): void {
-  let a = f32x4.splat(0), b = a, d = a, e = a;
+  let a = f32x4.splat(0),
+    b = a,
+    d = a,
+    e = a;
+  const halfMask = v128.load(c, HALF_MASK),
+    halfScale = v128.load(c, HALF_SCALE);
   for (const end = w + (cols << 4); w < end; w += 16, w1 += 16, x += 4) {
-    const v = v128.load32_splat(x), h = v128.load(w), i = v128.load(w1);
-    a = f32x4.add(a, f32x4.mul(v, halvesLow(h, c)));
-    b = f32x4.add(b, f32x4.mul(v, halvesHigh(h, c)));
-    d = f32x4.add(d, f32x4.mul(v, halvesLow(i, c)));
-    e = f32x4.add(e, f32x4.mul(v, halvesHigh(i, c)));
+    const v = v128.load32_splat(x),
+      h = v128.load(w),
+      i = v128.load(w1);
+    a = f32x4.add(a, f32x4.mul(v, halvesLow(h, halfMask, halfScale)));
+    b = f32x4.add(b, f32x4.mul(v, halvesHigh(h, halfMask, halfScale)));
+    d = f32x4.add(d, f32x4.mul(v, halvesLow(i, halfMask, halfScale)));
+    e = f32x4.add(e, f32x4.mul(v, halvesHigh(i, halfMask, halfScale)));
   }
   v128.store(sums, a);
   v128.store(sums, b, 16);

@@ -16,16 +16,26 @@ export function matmulF32(op: usize, thread: i32, threads: i32): void {
 
 /** 8 outputs x 4 rows. */
 export function tileF32(w: usize, x: usize, stride: usize, cols: usize, sums: usize): void {
-  let x0 = x, x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride;
-  let a0 = v128.load(sums), a1 = v128.load(sums, 32), a2 = v128.load(sums, 64), a3 = v128.load(sums, 96);
-  let b0 = v128.load(sums, 16), b1 = v128.load(sums, 48), b2 = v128.load(sums, 80), b3 = v128.load(sums, 112);
+  let x0 = x,
+    x1 = x + stride,
+    x2 = x1 + stride,
+    x3 = x2 + stride;
+  let a0 = v128.load(sums),
+    a1 = v128.load(sums, 32),
+    a2 = v128.load(sums, 64),
+    a3 = v128.load(sums, 96);
+  let b0 = v128.load(sums, 16),
+    b1 = v128.load(sums, 48),
+    b2 = v128.load(sums, 80),
+    b3 = v128.load(sums, 112);
   for (const end = w + (cols << 5); w < end; w += 32, x0 += 4, x1 += 4, x2 += 4, x3 += 4) {
-    const p = v128.load(w), q = v128.load(w, 16);
+    const p = v128.load(w),
+      q = v128.load(w, 16);
     let v = v128.load32_splat(x0);
-    a0 = f32x4.add(a0, f32x4.mul(v, p)), b0 = f32x4.add(b0, f32x4.mul(v, q)), v = v128.load32_splat(x1);
-    a1 = f32x4.add(a1, f32x4.mul(v, p)), b1 = f32x4.add(b1, f32x4.mul(v, q)), v = v128.load32_splat(x2);
-    a2 = f32x4.add(a2, f32x4.mul(v, p)), b2 = f32x4.add(b2, f32x4.mul(v, q)), v = v128.load32_splat(x3);
-    a3 = f32x4.add(a3, f32x4.mul(v, p)), b3 = f32x4.add(b3, f32x4.mul(v, q));
+    (a0 = f32x4.add(a0, f32x4.mul(v, p))), (b0 = f32x4.add(b0, f32x4.mul(v, q))), (v = v128.load32_splat(x1));
+    (a1 = f32x4.add(a1, f32x4.mul(v, p))), (b1 = f32x4.add(b1, f32x4.mul(v, q))), (v = v128.load32_splat(x2));
+    (a2 = f32x4.add(a2, f32x4.mul(v, p))), (b2 = f32x4.add(b2, f32x4.mul(v, q))), (v = v128.load32_splat(x3));
+    (a3 = f32x4.add(a3, f32x4.mul(v, p))), (b3 = f32x4.add(b3, f32x4.mul(v, q)));
   }
   v128.store(sums, a0), v128.store(sums, a1, 32), v128.store(sums, a2, 64), v128.store(sums, a3, 96);
   v128.store(sums, b0, 16), v128.store(sums, b1, 48), v128.store(sums, b2, 80), v128.store(sums, b3, 112);
@@ -33,7 +43,8 @@ export function tileF32(w: usize, x: usize, stride: usize, cols: usize, sums: us
 
 /** 8 outputs x 1 row. */
 export function rowF32(w: usize, x: usize, cols: usize, sums: usize): void {
-  let a = f32x4.splat(0), b = a;
+  let a = f32x4.splat(0),
+    b = a;
   for (const end = w + (cols << 5); w < end; w += 32, x += 4) {
     const v = v128.load32_splat(x);
     a = f32x4.add(a, f32x4.mul(v, v128.load(w)));

@@ -8,7 +8,7 @@
 //
 // Per block of 32: sum += float(integer dot) * (d_w * d_x), blocks in order: every tile shape and build gives the same bits.
 
-import { halvesHigh, halvesLow, NIBBLES, ONES } from '../../families/constants.ts';
+import { HALF_MASK, HALF_SCALE, halvesHigh, halvesLow, NIBBLES, ONES } from '../../families/constants.ts';
 import { PANEL_BLOCK, Q4_GROUP, Q8_BYTES } from '../../families/layouts.ts';
 import { matmul } from '../../families/matmul.ts';
 import { PACKED_Q4 } from '../../storage.ts';
@@ -21,13 +21,16 @@ export function matmulQ4(op: usize, thread: i32, threads: i32): void {
 export function unpackQ4(w: usize, blocks: usize, panel: usize, c: usize): void {
   const mask = v128.load(c, NIBBLES);
   const eight = i16x8.shr_u(v128.add<i16>(mask, v128.load(c, ONES)), 1);
+  const halfMask = v128.load(c, HALF_MASK),
+    halfScale = v128.load(c, HALF_SCALE);
   for (const end = w + blocks * Q4_GROUP; w < end; w += 16, panel += PANEL_BLOCK) {
     const h = v128.load(w);
-    v128.store(panel, halvesLow(h, c));
-    v128.store(panel, halvesHigh(h, c), 16);
+    v128.store(panel, halvesLow(h, halfMask, halfScale));
+    v128.store(panel, halvesHigh(h, halfMask, halfScale), 16);
     let to = panel;
     for (const last = w + 128; w < last; w += 32) {
-      const a = v128.load(w, 16), b = v128.load(w, 32);
+      const a = v128.load(w, 16),
+        b = v128.load(w, 32);
       if (ASC_FEATURE_RELAXED_SIMD) {
         v128.store(to, v128.and(a, mask), 32);
         v128.store(to, v128.and(b, mask), 48);
@@ -51,25 +54,33 @@ export function unpackQ4(w: usize, blocks: usize, panel: usize, c: usize): void 
 
 /** 8 outputs x 1 row. */
 export function rowQ4(w: usize, x: usize, blocks: usize, sums: usize, c: usize): void {
-  let f0 = f32x4.splat(0), f1 = f0;
+  let f0 = f32x4.splat(0),
+    f1 = f0;
   const mask = v128.load(c, NIBBLES);
+  const halfMask = v128.load(c, HALF_MASK),
+    halfScale = v128.load(c, HALF_SCALE);
   for (const end = w + blocks * Q4_GROUP; w < end; w += Q4_GROUP, x += Q8_BYTES) {
-    let s0 = v128.load32_splat(x, 4), s1 = s0;
+    let s0 = v128.load32_splat(x, 4),
+      s1 = s0;
     for (let p: usize = 0; p < 4; p++) {
-      const a = v128.load(w + (p << 5), 16), b = v128.load(w + (p << 5), 32);
+      const a = v128.load(w + (p << 5), 16),
+        b = v128.load(w + (p << 5), 32);
       if (ASC_FEATURE_RELAXED_SIMD) {
-        const lo = v128.load32_splat(x + (p << 2), 8), hi = v128.load32_splat(x + (p << 2), 24);
+        const lo = v128.load32_splat(x + (p << 2), 8),
+          hi = v128.load32_splat(x + (p << 2), 24);
         s0 = i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(lo, v128.and(a, mask)));
         s1 = i16x8.add(s1, i16x8.relaxed_dot_i8x16_i7x16_s(lo, v128.and(b, mask)));
         s0 = i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(hi, v128.and(i16x8.shr_u(a, 4), mask)));
         s1 = i16x8.add(s1, i16x8.relaxed_dot_i8x16_i7x16_s(hi, v128.and(i16x8.shr_u(b, 4), mask)));
       } else {
-        const k02 = v128.load32_splat(x + (p << 3), 8), k13 = v128.load32_splat(x + (p << 3), 12);
+        const k02 = v128.load32_splat(x + (p << 3), 8),
+          k13 = v128.load32_splat(x + (p << 3), 12);
         s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.and(a, mask), k02));
         s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.and(b, mask), k02));
         s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(a, 8), mask), k13));
         s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(b, 8), mask), k13));
-        const h02 = v128.load32_splat(x + (p << 3), 40), h13 = v128.load32_splat(x + (p << 3), 44);
+        const h02 = v128.load32_splat(x + (p << 3), 40),
+          h13 = v128.load32_splat(x + (p << 3), 44);
         s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(a, 4), mask), h02));
         s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(b, 4), mask), h02));
         s0 = i32x4.add(s0, i32x4.dot_i16x8_s(i16x8.shr_u(a, 12), h13));
@@ -80,9 +91,10 @@ export function rowQ4(w: usize, x: usize, blocks: usize, sums: usize, c: usize):
       s0 = i32x4.dot_i16x8_s(s0, v128.load(c, ONES));
       s1 = i32x4.dot_i16x8_s(s1, v128.load(c, ONES));
     }
-    const h = v128.load(w), d = v128.load32_splat(x);
-    f0 = f32x4.add(f0, f32x4.mul(f32x4.convert_i32x4_s(s0), f32x4.mul(halvesLow(h, c), d)));
-    f1 = f32x4.add(f1, f32x4.mul(f32x4.convert_i32x4_s(s1), f32x4.mul(halvesHigh(h, c), d)));
+    const h = v128.load(w),
+      d = v128.load32_splat(x);
+    f0 = f32x4.add(f0, f32x4.mul(f32x4.convert_i32x4_s(s0), f32x4.mul(halvesLow(h, halfMask, halfScale), d)));
+    f1 = f32x4.add(f1, f32x4.mul(f32x4.convert_i32x4_s(s1), f32x4.mul(halvesHigh(h, halfMask, halfScale), d)));
   }
   v128.store(sums, f0);
   v128.store(sums, f1, 16);

@@ -9,7 +9,7 @@
 // Relaxed: the dot is exact only for weights below 128, so a byte is two nibbles: byte - 128 = 16 (high - 8) + low. 16-bit lanes as in tileQ.
 // Per block of 32: sum += float(integer dot) * (d_w * d_x), blocks in order: every tile shape and build gives the same bits.
 
-import { BYTES, halvesHigh, halvesLow, NIBBLES, ONES, SIXTEENS } from '../../families/constants.ts';
+import { BYTES, HALF_MASK, HALF_SCALE, halvesHigh, halvesLow, NIBBLES, ONES, SIXTEENS } from '../../families/constants.ts';
 import { PANEL_BLOCK, Q8_BYTES, Q8_GROUP } from '../../families/layouts.ts';
 import { matmul } from '../../families/matmul.ts';
 import { PACKED_Q8 } from '../../storage.ts';
@@ -22,12 +22,15 @@ export function matmulQ8(op: usize, thread: i32, threads: i32): void {
 export function unpackQ8(w: usize, blocks: usize, panel: usize, c: usize): void {
   const mask = v128.load(c, ASC_FEATURE_RELAXED_SIMD ? NIBBLES : BYTES);
   const middle = i16x8.shr_u(v128.add<i16>(v128.load(c, BYTES), v128.load(c, ONES)), 1);
+  const halfMask = v128.load(c, HALF_MASK),
+    halfScale = v128.load(c, HALF_SCALE);
   for (const end = w + blocks * Q8_GROUP; w < end; w += 16, panel += 32) {
     const h = v128.load(w);
-    v128.store(panel, halvesLow(h, c));
-    v128.store(panel, halvesHigh(h, c), 16);
+    v128.store(panel, halvesLow(h, halfMask, halfScale));
+    v128.store(panel, halvesHigh(h, halfMask, halfScale), 16);
     for (const last = w + 256; w < last; w += 32, panel += 64) {
-      const a = v128.load(w, 16), b = v128.load(w, 32);
+      const a = v128.load(w, 16),
+        b = v128.load(w, 32);
       if (ASC_FEATURE_RELAXED_SIMD) {
         v128.store(panel, v128.and(a, mask), 32);
         v128.store(panel, v128.and(b, mask), 48);
@@ -51,27 +54,39 @@ export function tileQ8(w: usize, x: usize, stride: usize, blocks: usize, sums: u
 
 function tilePair(w: usize, x0: usize, x1: usize, blocks: usize, sums: usize, c: usize): void {
   for (const end = w + blocks * 544; w < end; w += 32) {
-    let l0 = i16x8.splat(0), l1 = l0, m0 = l0, m1 = l0;
-    let h0 = v128.load32_splat(x0, 4), h1 = h0, k0 = v128.load32_splat(x1, 4), k1 = k0;
-    const scales = w, d0 = x0, d1 = x1;
+    let l0 = i16x8.splat(0),
+      l1 = l0,
+      m0 = l0,
+      m1 = l0;
+    let h0 = v128.load32_splat(x0, 4),
+      h1 = h0,
+      k0 = v128.load32_splat(x1, 4),
+      k1 = k0;
+    const scales = w,
+      d0 = x0,
+      d1 = x1;
     for (const last = w + 512; w < last; w += 128, x0 += 8, x1 += 8) {
-      let v = v128.load32_splat(x0, 8), u = v128.load32_splat(x1, 8), a = v128.load(w, 32), b = v128.load(w, 48);
-      l0 = dot(l0, v, a), m0 = dot(m0, u, a), l1 = dot(l1, v, b), m1 = dot(m1, u, b);
+      let v = v128.load32_splat(x0, 8),
+        u = v128.load32_splat(x1, 8),
+        a = v128.load(w, 32),
+        b = v128.load(w, 48);
+      (l0 = dot(l0, v, a)), (m0 = dot(m0, u, a)), (l1 = dot(l1, v, b)), (m1 = dot(m1, u, b));
       (a = v128.load(w, 64)), (b = v128.load(w, 80));
-      h0 = dot(h0, v, a), k0 = dot(k0, u, a), h1 = dot(h1, v, b), k1 = dot(k1, u, b);
+      (h0 = dot(h0, v, a)), (k0 = dot(k0, u, a)), (h1 = dot(h1, v, b)), (k1 = dot(k1, u, b));
       (v = v128.load32_splat(x0, 12)), (u = v128.load32_splat(x1, 12)), (a = v128.load(w, 96)), (b = v128.load(w, 112));
-      l0 = dot(l0, v, a), m0 = dot(m0, u, a), l1 = dot(l1, v, b), m1 = dot(m1, u, b);
+      (l0 = dot(l0, v, a)), (m0 = dot(m0, u, a)), (l1 = dot(l1, v, b)), (m1 = dot(m1, u, b));
       (a = v128.load(w, 128)), (b = v128.load(w, 144));
-      h0 = dot(h0, v, a), k0 = dot(k0, u, a), h1 = dot(h1, v, b), k1 = dot(k1, u, b);
+      (h0 = dot(h0, v, a)), (k0 = dot(k0, u, a)), (h1 = dot(h1, v, b)), (k1 = dot(k1, u, b));
     }
-    const lo = v128.load(scales), hi = v128.load(scales, 16);
+    const lo = v128.load(scales),
+      hi = v128.load(scales, 16);
     let d = v128.load32_splat(d0);
     add(sums, l0, h0, f32x4.mul(lo, d), c);
     add(sums + 16, l1, h1, f32x4.mul(hi, d), c);
     d = v128.load32_splat(d1);
     add(sums + 32, m0, k0, f32x4.mul(lo, d), c);
     add(sums + 48, m1, k1, f32x4.mul(hi, d), c);
-    x0 += 8, x1 += 8;
+    (x0 += 8), (x1 += 8);
   }
 }
 
@@ -90,6 +105,8 @@ export function rowQ8(w: usize, x: usize, blocks: usize, sums: usize, c: usize):
   let f0 = f32x4.splat(0),
     f1 = f0;
   const mask = v128.load(c, ASC_FEATURE_RELAXED_SIMD ? NIBBLES : BYTES);
+  const halfMask = v128.load(c, HALF_MASK),
+    halfScale = v128.load(c, HALF_SCALE);
   for (const end = w + blocks * Q8_GROUP; w < end; w += Q8_GROUP, x += Q8_BYTES) {
     let s0: v128, s1: v128;
     if (ASC_FEATURE_RELAXED_SIMD) {
@@ -124,8 +141,8 @@ export function rowQ8(w: usize, x: usize, blocks: usize, sums: usize, c: usize):
     }
     const h = v128.load(w),
       d = v128.load32_splat(x);
-    f0 = f32x4.add(f0, f32x4.mul(f32x4.convert_i32x4_s(s0), f32x4.mul(halvesLow(h, c), d)));
-    f1 = f32x4.add(f1, f32x4.mul(f32x4.convert_i32x4_s(s1), f32x4.mul(halvesHigh(h, c), d)));
+    f0 = f32x4.add(f0, f32x4.mul(f32x4.convert_i32x4_s(s0), f32x4.mul(halvesLow(h, halfMask, halfScale), d)));
+    f1 = f32x4.add(f1, f32x4.mul(f32x4.convert_i32x4_s(s1), f32x4.mul(halvesHigh(h, halfMask, halfScale), d)));
   }
   v128.store(sums, f0);
   v128.store(sums, f1, 16);

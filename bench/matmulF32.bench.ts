@@ -1,0 +1,4 @@
+import type { Case } from './harness.ts';
+import { matmulCases } from './matmul.ts';
+
+export const cases: readonly Case[] = matmulCases('packed-f32');
