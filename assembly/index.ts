@@ -36,6 +36,7 @@ import { concatRows } from './kernels/rows/concatRows.ts';
 import { copy } from './kernels/rows/copy.ts';
 import { gatherRows } from './kernels/rows/gatherRows.ts';
 import { lastRow } from './kernels/rows/lastRow.ts';
+import { scaleRows } from './kernels/rows/scaleRows.ts';
 import * as op from './opcodes.ts';
 import { BARRIER, FLAGS, OPCODE, RECORD_BYTES } from './program.ts';
 
@@ -91,6 +92,9 @@ export function run(program: usize, count: i32, thread: i32, threads: i32): i32 
         break;
       case op.OP_GATHER_ROWS:
         gatherRows(record, thread, threads);
+        break;
+      case op.OP_SCALE_ROWS:
+        scaleRows(record, thread, threads);
         break;
       case op.OP_LAST_ROW:
         lastRow(record, thread, threads);

@@ -18,6 +18,7 @@ export const OP_GATHER_ROWS = 16;
 export const OP_LAST_ROW = 17;
 export const OP_PATCH_ROWS = 18;
 export const OP_ARGMAX = 19;
+export const OP_SCALE_ROWS = 20;
 export const OP_RESIZE_HORIZONTAL = 60;
 export const OP_RESIZE_VERTICAL = 61;
 export const OP_NORMALIZE_PIXELS = 62;

@@ -40,6 +40,26 @@ for (const { name, engine } of await engines()) {
   });
 }
 
+for (const { name, engine } of await engines()) {
+  test(`layerNorm of groups without a bias ${name}`, () => {
+    for (const [rows, cols] of oddSizes) {
+      const groups = 3;
+      const x = random(rows * groups * cols, 1);
+      const w = random(groups * cols, 2);
+      const r = runGraph(engine, [given(x, rows, groups * cols), given(w, groups * cols)], (g, [t, weight]) => [
+        g.add(layerNorm, [t!, weight!], { eps: 1e-5, groups }),
+      ]);
+      const want = new Float64Array(x.length);
+      for (let i = 0; i < x.length; i += cols) {
+        const at = i % (groups * cols);
+        want.set(reference(x.subarray(i, i + cols), w.subarray(at, at + cols), new Float32Array(cols), cols, 1e-5), i);
+      }
+      close(r.read(0), want, 3e-5, 1e-5, `[${rows}, ${groups} * ${cols}]`);
+      r.done();
+    }
+  });
+}
+
 test('layerNorm names both tensors when shapes do not fit', () => {
   const x = fixedTensor('x', 'f32', [2, 64]);
   const w = fixedTensor('norm.weight', 'f32', [64]);

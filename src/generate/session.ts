@@ -18,10 +18,16 @@ export interface ImageRows {
 export type Piece = number | ImageRows;
 
 /** One row of the cache: a token id, or row `row` of a picture. */
-interface Row {
+export interface Row {
   readonly id: number;
   readonly image?: ImageRows;
   readonly row?: number;
+}
+
+/** Lengths of the caches when `rows` rows were in. */
+interface Mark {
+  readonly rows: number;
+  readonly lengths: readonly number[];
 }
 
 const same = (a: Row, b: Row): boolean => a.id === b.id && a.row === b.row && a.image?.key === b.image?.key;
@@ -30,6 +36,10 @@ export class Session {
   readonly decoder: Decoder;
   readonly programs: Programs;
   #cached: Row[] = [];
+  /** Rows in the caches of each group of layers (`Decoder.groups`) after each run; the first group has all rows, always. */
+  #marks: Mark[] = [];
+  /** What the decoder's tables were written for. */
+  #regime: number | undefined;
 
   constructor(programs: Programs, decoder: Decoder) {
     this.programs = programs;
@@ -41,9 +51,14 @@ export class Session {
     return this.#cached.length;
   }
 
-  /** Forgets everything after the first `rows` rows. */
+  /** Forgets everything after the first `rows` rows; where a variant keeps fewer rows in some layers, back to the end of an earlier run. */
   truncate(rows: number): void {
-    this.#cached.length = Math.min(this.#cached.length, rows);
+    if (rows >= this.length) return;
+    if (this.decoder.groups.length > 1) {
+      while ((this.#marks.at(-1)?.rows ?? 0) > rows) this.#marks.pop();
+      rows = this.#marks.at(-1)?.rows ?? 0;
+    }
+    this.#cached.length = rows;
   }
 
   /** Plans, loads and installs what a conversation needs. */
@@ -61,12 +76,13 @@ export class Session {
     options: { spent?: Spent; signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {},
   ): Promise<{ logits: Float32Array; reused: number; rows: number }> {
     const rows = this.#rows(prompt);
-    const reused = this.#shared(rows);
-    this.truncate(reused);
+    this.truncate(this.#shared(rows));
     const { chunk } = this.decoder.options;
     const program = await this.#program('prefill');
+    await this.#writeTables(rows.length);
+    const reused = this.length;
     for (let at = reused; at < rows.length; at += chunk) {
-      await this.#run(program, rows.slice(at, at + chunk), options.spent, options.signal);
+      await this.#run('prefill', program, rows.slice(at, at + chunk), rows.length, options);
       options.onProgress?.(Math.min(rows.length, at + chunk) - reused, rows.length - reused);
     }
     return { logits: this.programs.engine.read(program, 'logits'), reused, rows: rows.length };
@@ -85,9 +101,10 @@ export class Session {
     const { chunk } = this.decoder.options;
     this.truncate(options.reuse ? this.#shared(rows) : 0);
     const program = await this.#program('score', options.keep);
+    await this.#writeTables(rows.length);
     for (let at = this.length; at < rows.length; at += chunk) {
       const part = rows.slice(at, at + chunk);
-      await this.#run(program, part, options.spent, options.signal);
+      await this.#run('score', program, part, rows.length, options);
       visit(program, at, part.length);
     }
     return rows.length;
@@ -96,20 +113,28 @@ export class Session {
   /** Appends one token; returns the logits after it, f32 [vocabulary]. */
   async step(id: number, spent?: Spent, signal?: AbortSignal): Promise<Float32Array> {
     const program = await this.#program('decode');
-    await this.#run(program, this.#rows([id]), spent, signal);
+    if (this.#regime === undefined) await this.#writeTables(1);
+    await this.#run('decode', program, this.#rows([id]), this.length + 1, { ...(spent && { spent }), ...(signal && { signal }) });
     return this.programs.engine.read(program, 'logits');
   }
 
-  async #run(program: Program, rows: readonly Row[], spent?: Spent, signal?: AbortSignal): Promise<void> {
+  async #run(
+    kind: DecoderProgram,
+    program: Program,
+    rows: readonly Row[],
+    total: number,
+    { spent, signal }: { spent?: Spent; signal?: AbortSignal },
+  ): Promise<void> {
     const { engine } = this.programs;
     const { decoder } = this;
-    const past = this.#cached.length;
+    const past = this.length;
     if (past + rows.length > decoder.options.context) {
       throw new InputError(
         `context: is full: got ${past + rows.length} rows, the cache holds ${decoder.options.context}: load with a larger context or shorten the conversation`,
       );
     }
-    engine.setCell(decoder.past, past);
+    const before = this.#lengths();
+    for (const [i, group] of decoder.groups.entries()) engine.setCell(group.past, before[i]!);
     engine.setCell(decoder.rows, rows.length);
     engine.write(
       program,
@@ -121,21 +146,33 @@ export class Session {
       'positions',
       Int32Array.from(rows, (_, i) => past + i),
     );
-    if (rows.some((r) => r.image)) engine.write(program, 'hidden', hiddenRows(rows, decoder.config.hidden));
+    if (rows.some((r) => r.image)) engine.write(program, 'hidden', hiddenRows(rows, decoder.backbone.hidden));
+    decoder.hooks.beforeRun?.({ engine, program, kind, past, rows, total });
     await this.programs.run(program, spent, signal);
     this.#cached.push(...rows);
+    if (decoder.groups.length > 1) {
+      const lengths = decoder.groups.map((group, i) => before[i]! + (group.added ? engine.getCell(group.added) : rows.length));
+      this.#marks.push({ rows: this.length, lengths });
+    }
+  }
+
+  #lengths(): readonly number[] {
+    const { groups } = this.decoder;
+    return groups.length === 1 ? [this.length] : (this.#marks.at(-1)?.lengths ?? groups.map(() => 0));
   }
 
   async #program(kind: DecoderProgram, keep: readonly string[] = [], load: LoadOptions = {}): Promise<Program> {
-    const p = await this.programs.get(kind, () => this.decoder.graph(kind), keep, load);
-    if (!this.#frequencies) {
-      this.programs.engine.writeFixed(this.decoder.inverseFrequencies, this.decoder.frequencies());
-      this.#frequencies = true;
-    }
-    return p;
+    return this.programs.get(kind, () => this.decoder.graph(kind), keep, load);
   }
 
-  #frequencies = false;
+  /** Writes what depends on the length of the prefill; what a cache holds from another regime is forgotten. */
+  async #writeTables(rows: number): Promise<void> {
+    const regime = this.decoder.regime(rows);
+    if (regime === this.#regime) return;
+    for (const { tensor, values } of await this.decoder.tables(rows)) this.programs.engine.writeFixed(tensor, values);
+    this.truncate(0);
+    this.#regime = regime;
+  }
 
   /** Rows of the cache that `rows` begins with; one less when that would be all of them. */
   #shared(rows: readonly Row[]): number {
@@ -145,7 +182,7 @@ export class Session {
   }
 
   #rows(prompt: readonly Piece[]): Row[] {
-    const { vocabulary, hidden } = this.decoder.config;
+    const { vocabulary, hidden } = this.decoder.backbone;
     const rows: Row[] = [];
     for (const p of prompt) {
       if (typeof p === 'number') {

@@ -33,7 +33,7 @@ async function languageModel(m: OpenModel, c: GoldenCase, inputs: Tensors, expec
     const taps = new Map<string, string>();
     if (mode === 'float' && name === 'text') {
       taps.set('inputs_embeds', 'embd_float_text');
-      for (let i = 0; i < m.model.decoder.config.layers; i++) taps.set(`lm_hidden_${i + 1}`, `layer_${i}_float_text`);
+      for (let i = 0; i < m.model.decoder.backbone.layers; i++) taps.set(`lm_hidden_${i + 1}`, `layer_${i}_float_text`);
       taps.set('lm_final_norm', 'final_norm_float_text');
     }
     taps.set('logits', `logits_${mode}_${name}`);

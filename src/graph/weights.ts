@@ -2,6 +2,7 @@
 // Nothing is read here: the loader reads exactly what was taken. The only place where storage types meet layouts.
 
 import { FormatError, ShapeError, UnsupportedError } from '../errors.ts';
+import { dequantize } from '../formats/dequantize.ts';
 import type { StorageType, TensorFiles, TensorInfo } from '../formats/tensors.ts';
 import { fixedTensor } from './graph.ts';
 import type { PackedType, Tensor } from './tensor.ts';
@@ -65,9 +66,21 @@ export class Weights {
     return this.#table.files.tensors.get(this.#full(name))?.shape;
   }
 
-  /** A vector or table as plain f32, in the order of the file. Throws ShapeError when the sizes differ. */
-  plain(name: string, shape: readonly number[]): Tensor {
-    return this.#use('plain', [name], shape);
+  /** A vector or table (or several, one after the other) as plain f32, in the order of the file. Throws ShapeError when the sizes differ. */
+  plain(names: string | readonly string[], shape: readonly number[]): Tensor {
+    return this.#use('plain', typeof names === 'string' ? [names] : names, shape);
+  }
+
+  /** The values of a small tensor, read now: for what is computed on the host. */
+  async values(name: string, size: number): Promise<Float32Array> {
+    const info = this.#find(this.#full(name));
+    const got = info.shape.reduce((a, b) => a * b, 1);
+    if (got !== size)
+      throw new ShapeError(`${this.#table.files.name}: ${info.name}: wrong size: got [${info.shape}], expected ${size} values`);
+    this.#table.taken.add(info.name);
+    const bytes = new Uint8Array(info.bytes);
+    await this.#table.files.readInto(info, bytes);
+    return dequantize(info.type, bytes);
   }
 
   /** The same, or undefined when the checkpoint has no such tensor. */

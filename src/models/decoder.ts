@@ -9,15 +9,14 @@
 
 import { fixedTensor, Graph, newCell } from '../graph/graph.ts';
 import { fixedKv, type Kv, type KvType } from '../graph/kv.ts';
-import { linear } from '../graph/linear.ts';
 import { argmax } from '../graph/ops/argmax.ts';
 import { embed } from '../graph/ops/embed.ts';
+import { gatherRows } from '../graph/ops/gatherRows.ts';
 import { lastRow } from '../graph/ops/lastRow.ts';
-import { rmsNorm } from '../graph/ops/rmsNorm.ts';
 import { ropeTable } from '../graph/ops/ropeTable.ts';
 import type { Cell, Tensor } from '../graph/tensor.ts';
 import type { Weights } from '../graph/weights.ts';
-import { type LlamaConfig, type LlamaHooks, llamaLayers } from './llama.ts';
+import { type Backbone, buildLayers, type CacheGroup, type Hooks } from './backbone.ts';
 
 export type DecoderProgram = 'prefill' | 'decode' | 'score';
 
@@ -29,55 +28,84 @@ export interface DecoderOptions {
   readonly cacheType: KvType;
 }
 
-/** The language half of a model: config, state shared by its programs, and a graph for each program. */
+/** A tensor that programs read and the host writes when it changes. */
+export interface HostTable {
+  readonly tensor: Tensor;
+  readonly values: Float32Array;
+}
+
+/** The language half of a model: a backbone, what variants do to it, state shared by its programs, and a graph for each program. */
 export class Decoder {
-  readonly config: LlamaConfig;
+  readonly backbone: Backbone;
   readonly options: DecoderOptions;
-  /** Rows in the caches before this chunk. */
-  readonly past: Cell;
+  readonly hooks: Hooks;
   /** Rows of this chunk. */
   readonly rows: Cell;
+  /** Layers of equal cache length; the first group's `past` is every layer's unless a hook says otherwise. */
+  readonly groups: readonly [CacheGroup, ...CacheGroup[]];
   readonly caches: readonly Kv[];
-  readonly inverseFrequencies: Tensor;
   readonly #weights: Weights;
-  readonly #hooks: LlamaHooks;
+  readonly #frequencies: Tensor;
+  /** f32 [context, 1] by position, where the backbone scales queries that this context can reach. */
+  readonly #queryScale: Tensor | undefined;
 
-  constructor(weights: Weights, config: LlamaConfig, options: DecoderOptions, hooks: LlamaHooks = {}) {
-    this.config = config;
+  constructor(weights: Weights, backbone: Backbone, options: DecoderOptions, hooks: Hooks = {}) {
+    this.backbone = backbone;
     this.options = options;
+    this.hooks = hooks;
     this.#weights = weights;
-    this.#hooks = hooks;
-    this.past = newCell('past', options.context);
     this.rows = newCell('rows', options.chunk);
-    this.caches = Array.from({ length: config.layers }, (_, i) => fixedKv(`layer ${i}`, options.cacheType, config.kvHeads, options.context, config.dim));
-    this.inverseFrequencies = fixedTensor('inverse frequencies', 'f32', [config.dim / 2]);
+    this.groups = [{ past: newCell('past', options.context) }, ...(hooks.groups ?? [])];
+    this.caches = Array.from({ length: backbone.layers }, (_, i) =>
+      fixedKv(`layer ${i}`, options.cacheType, backbone.kvHeads, options.context, backbone.dim),
+    );
+    this.#frequencies = fixedTensor('inverse frequencies', 'f32', [backbone.rotary.dims / 2]);
+    const scaled = backbone.queryScale !== undefined && options.context > backbone.queryScale.from;
+    this.#queryScale = scaled ? fixedTensor('query scale', 'f32', [options.context, 1]) : undefined;
   }
 
-  /** theta^(-2i/dim), as float32. */
-  frequencies(): Float32Array {
-    const { theta, dim } = this.config;
-    return Float32Array.from({ length: dim / 2 }, (_, i) => 1 / Math.fround(theta ** ((2 * i) / dim)));
+  /** Rows in the caches of most layers before this chunk. */
+  get past(): Cell {
+    return this.groups[0].past;
+  }
+
+  /** Sequences of another regime turn their keys otherwise: their caches cannot be shared. */
+  regime(rows: number): number {
+    return this.backbone.rotary.regime?.(rows) ?? 0;
+  }
+
+  /** What the host must write before the first run of a sequence that is prefilled with so many rows. */
+  async tables(rows: number): Promise<HostTable[]> {
+    const { rotary, queryScale } = this.backbone;
+    let values = rotary.frequencies(rows);
+    if (rotary.divisors !== undefined) {
+      const divisors = await this.#weights.values(rotary.divisors, values.length);
+      values = values.map((f, j) => f / divisors[j]!);
+    }
+    const tables = [{ tensor: this.#frequencies, values }];
+    if (this.#queryScale)
+      tables.push({ tensor: this.#queryScale, values: Float32Array.from({ length: this.options.context }, (_, i) => queryScale!.at(i)) });
+    return tables;
   }
 
   graph(kind: DecoderProgram): Graph {
-    const c = this.config;
+    const b = this.backbone;
     const w = this.#weights;
     const g = new Graph(kind);
     const n = kind === 'decode' ? 1 : this.rows;
     const ids = g.input('ids', 'i32', [n, 1]);
     const positions = g.input('positions', 'i32', [n, 1]);
-    const hidden = g.input('hidden', 'f32', [n, c.hidden]);
+    const hidden = g.input('hidden', 'f32', [n, b.hidden]);
 
-    const table = w.matrix('model.embed_tokens.weight', [c.vocabulary, c.hidden]);
-    const x = g.tap('inputs_embeds', g.add(embed, [ids, table, hidden], {}));
-    const rope = g.add(ropeTable, [positions, this.inverseFrequencies], { scale: c.ropeFactor });
-    const out = llamaLayers(g, w.at('model'), c, this.caches, { x, rope, past: this.past }, this.#hooks);
+    const x = g.tap('inputs_embeds', g.add(embed, [ids, b.embedding(w), hidden], {}));
+    const rope = g.add(ropeTable, [positions, this.#frequencies], { scale: b.rotary.divisor, attention: b.rotary.attention });
+    const queryScale = this.#queryScale && { queryScale: g.add(gatherRows, [this.#queryScale, positions], {}) };
+    const out = buildLayers(g, w, b, this.caches, { x, rope, ...queryScale, past: this.past }, this.hooks);
 
     return g.section('head', () => {
       const rows = kind === 'prefill' ? g.add(lastRow, [out.x], {}) : out.x;
-      const normed = g.tap('lm_final_norm', g.add(rmsNorm, [rows, w.plain('model.norm.weight', [c.hidden])], { eps: c.eps }));
-      const head = w.has('lm_head.weight') ? w.matrix('lm_head.weight', [c.vocabulary, c.hidden]) : table;
-      const logits = g.output('logits', linear(g, normed, head));
+      const normed = g.tap('lm_final_norm', b.norm(g, w, rows));
+      const logits = g.output('logits', b.head(g, w, normed));
       g.output('next', g.add(argmax, [logits], {}));
       return g;
     });

@@ -1,4 +1,4 @@
-// LLaVA-1.5 (Liu et al. 2023): CLIP's penultimate layer without its class row, then a small MLP into a LLaMA or Mistral.
+// LLaVA-1.5 (Liu et al. 2023): CLIP's penultimate layer without its class row, then a small MLP into a language model.
 
 import { InputError } from '../errors.ts';
 import { Graph, rows } from '../graph/graph.ts';
@@ -6,11 +6,12 @@ import { Weights } from '../graph/weights.ts';
 import { pixelsOf, preprocessing } from '../image/preprocess.ts';
 import type { LoadOptions } from '../runtime/load.ts';
 import type { Programs } from '../runtime/programs.ts';
+import type { Hooks } from './backbone.ts';
+import { backboneOf } from './backbones.ts';
 import { type ClipConfig, clip, clipConfig } from './clip.ts';
 import type { Config } from './config.ts';
 import { Decoder } from './decoder.ts';
 import { TOWER } from './hubLayout.ts';
-import { llamaConfig } from './llama.ts';
 import type { Checkpoint, EncodeOptions, ImageEncoder, ModelDefinition, ModelOptions } from './model.ts';
 import { projector } from './projector.ts';
 
@@ -25,12 +26,17 @@ export const llava15: ModelDefinition = {
   },
 };
 
-/** The LLaMA or Mistral half, with the options' defaults. */
-export function openDecoder(weights: Weights, config: Config, options: ModelOptions): Decoder {
-  const c = llamaConfig(config);
-  const context = options.context ?? Math.min(c.context, 4096);
+/** The language half, with the options' defaults; `hooks`: what a variant changes. */
+export function openDecoder(weights: Weights, config: Config, options: ModelOptions, hooks: Hooks = {}): Decoder {
+  const backbone = backboneOf(config);
+  const context = options.context ?? Math.min(backbone.context, 4096);
   if (!Number.isInteger(context) || context < 1) throw new InputError(`context: must be a positive integer: got ${context}`);
-  return new Decoder(weights, c, { context, chunk: Math.min(options.chunk ?? 512, context), cacheType: options.cacheType ?? 'kv-f16' });
+  return new Decoder(
+    weights,
+    backbone,
+    { context, chunk: Math.min(options.chunk ?? 512, context), cacheType: options.cacheType ?? 'kv-f16' },
+    hooks,
+  );
 }
 
 /** Tower and projector of a checkpoint: one tile of pixels in, projected rows out. */

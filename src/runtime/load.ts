@@ -30,17 +30,27 @@ export async function loadWeights(engine: Engine, uses: readonly WeightUse[], op
   for (const use of uses) {
     let row = 0;
     for (const { files, info } of use.parts) {
-      if (use.form === 'plain') await loadPlain(engine, use.tensor, files, info, step);
+      if (use.form === 'plain') row = await loadPlain(engine, use.tensor, files, info, row, step);
       else row = await loadPacked(engine, use.tensor, files, info, row, step);
     }
   }
 }
 
-async function loadPlain(engine: Engine, to: Tensor, files: TensorFiles, info: TensorInfo, step: (bytes: number) => void): Promise<void> {
+/** Writes one part from element `first` on; returns the element after it. */
+async function loadPlain(
+  engine: Engine,
+  to: Tensor,
+  files: TensorFiles,
+  info: TensorInfo,
+  first: number,
+  step: (bytes: number) => void,
+): Promise<number> {
   const bytes = new Uint8Array(info.bytes);
   await files.readInto(info, bytes);
-  engine.writeFixed(to, dequantize(info.type, bytes));
+  const values = dequantize(info.type, bytes);
+  engine.writeFixed({ ...to, offset: to.offset + 4 * first }, values);
   step(info.bytes);
+  return first + values.length;
 }
 
 /** Packs one part from row `first` of the packed matrix on; returns the row after it. */

@@ -1,42 +1,55 @@
-// layerNorm: out[r] = (in0[r] - mean) / sqrt(variance + eps) * weight + bias
+// layerNorm: out[r, g] = (in0[r, g] - mean) / sqrt(variance + eps) * weight[g] + bias[g], for each of the groups of columns
 //
-//   in0  f32 [rows, cols]   rows: cell; rows lie P1 elements apart
-//   out  f32 [rows, cols]   contiguous; may be in0
-//   in1  f32 [cols]         weight
-//   in2  f32 [cols]         bias
-//   P0   f32                eps
+//   in0  f32 [rows, groups * cols]   rows: cell; rows lie P1 elements apart
+//   out  f32 [rows, groups * cols]   contiguous; may be in0
+//   in1  f32 [groups * cols]         weight
+//   in2  f32 [groups * cols]         bias; address 0: none
+//   P0   f32                         eps
+//   P2   groups
 //
 // The variance is the mean of (x - mean)², taken in a second pass: one pass over x and x² would cancel where the mean is large.
 // Rows are split over threads. The sums run over 4 accumulators in a fixed order, so that every build gives the same bits.
 
-import { COLS, IN0, IN1, IN2, OUT, P0, P1, ROWS } from '../../program.ts';
+import { COLS, IN0, IN1, IN2, OUT, P0, P1, P2, ROWS } from '../../program.ts';
 import { firstRow } from '../../split.ts';
 
 export function layerNorm(op: usize, thread: i32, threads: i32): void {
-  const rows = load<i32>(load<usize>(op, ROWS));
+  const groups = load<i32>(op, P2);
   const cols = load<i32>(op, COLS);
   const bytes = (<usize>cols) << 2,
     stride = (<usize>load<i32>(op, P1)) << 2;
-  const weight = load<usize>(op, IN1),
-    bias = load<usize>(op, IN2);
-  const vectors = bytes & ~15;
+  const bias = load<usize>(op, IN2);
+  const units = load<i32>(load<usize>(op, ROWS)) * groups;
 
-  const end = firstRow(rows, thread + 1, threads);
-  for (let r = firstRow(rows, thread, threads); r < end; r++) {
-    const x = load<usize>(op, IN0) + <usize>r * stride;
-    const y = load<usize>(op, OUT) + <usize>r * bytes;
+  const end = firstRow(units, thread + 1, threads);
+  for (let i = firstRow(units, thread, threads); i < end; i++) {
+    const r = i / groups,
+      at = <usize>(i - r * groups) * bytes;
+    const x = load<usize>(op, IN0) + <usize>r * stride + at;
+    const y = load<usize>(op, OUT) + <usize>i * bytes;
     const mean = sum(x, bytes) / <f32>cols;
     const factor = <f32>1 / sqrt<f32>(squares(x, bytes, mean) / <f32>cols + load<f32>(op, P0));
-
-    const m = f32x4.splat(mean),
-      s = f32x4.splat(factor);
-    let i: usize = 0;
-    for (; i < vectors; i += 16) {
-      const z = f32x4.mul(f32x4.sub(v128.load(x + i), m), s);
-      v128.store(y + i, f32x4.add(f32x4.mul(z, v128.load(weight + i)), v128.load(bias + i)));
-    }
-    for (; i < bytes; i += 4) store<f32>(y + i, (load<f32>(x + i) - mean) * factor * load<f32>(weight + i) + load<f32>(bias + i));
+    weigh(y, x, bytes, mean, factor, load<usize>(op, IN1) + at);
+    if (bias) shift(y, bytes, bias + at);
   }
+}
+
+/** y = (x - mean) * factor * weight */
+function weigh(y: usize, x: usize, bytes: usize, mean: f32, factor: f32, weight: usize): void {
+  const vectors = bytes & ~15;
+  const m = f32x4.splat(mean),
+    s = f32x4.splat(factor);
+  let i: usize = 0;
+  for (; i < vectors; i += 16) v128.store(y + i, f32x4.mul(f32x4.mul(f32x4.sub(v128.load(x + i), m), s), v128.load(weight + i)));
+  for (; i < bytes; i += 4) store<f32>(y + i, (load<f32>(x + i) - mean) * factor * load<f32>(weight + i));
+}
+
+/** y += bias */
+function shift(y: usize, bytes: usize, bias: usize): void {
+  const vectors = bytes & ~15;
+  let i: usize = 0;
+  for (; i < vectors; i += 16) v128.store(y + i, f32x4.add(v128.load(y + i), v128.load(bias + i)));
+  for (; i < bytes; i += 4) store<f32>(y + i, load<f32>(y + i) + load<f32>(bias + i));
 }
 
 function sum(x: usize, bytes: usize): f32 {
