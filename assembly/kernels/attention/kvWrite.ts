@@ -8,19 +8,26 @@
 
 import { COLS, IN0, IN1, IN2, IN3, P0, P1, P2, P3, P4, P5, ROWS } from '../../program.ts';
 import { firstRow } from '../../split.ts';
-import { KV_F16, KV_F32, KV_Q8 } from './layout.ts';
+import { KV_F16, KV_F32 } from './layout.ts';
 
 export function kvWrite(op: usize, thread: i32, threads: i32): void {
+  const kind = load<i32>(op, P5);
+  if (kind == KV_F32) write<f32>(op, thread, threads);
+  else if (kind == KV_F16) write<u16>(op, thread, threads);
+  else write<i8>(op, thread, threads);
+}
+
+function write<T>(op: usize, thread: i32, threads: i32): void {
   const rows = load<i32>(load<usize>(op, ROWS)),
     dim = load<i32>(op, COLS),
     padded = (dim + 7) & ~7;
   const heads = load<i32>(op, P0),
     at = load<i32>(load<usize>(op, P1)),
-    capacity = load<i32>(op, P2),
-    kind = load<i32>(op, P5);
+    capacity = load<i32>(op, P2);
   const kCache = load<usize>(op, IN2),
     vCache = load<usize>(op, IN3);
   const scales = <usize>(heads * capacity) * <usize>padded;
+  const q8 = sizeof<T>() == 1 ? 1 : 0; // i8 come in pairs of a block's rows
 
   const end = firstRow(heads * rows, thread + 1, threads);
   for (let i = firstRow(heads * rows, thread, threads); i < end; i++) {
@@ -30,32 +37,44 @@ export function kvWrite(op: usize, thread: i32, threads: i32): void {
       row = h * capacity + key;
     const k = load<usize>(op, IN0) + ((<usize>(r * load<i32>(op, P3) + h * dim)) << 2);
     const v = load<usize>(op, IN1) + ((<usize>(r * load<i32>(op, P4) + h * dim)) << 2);
-    const kBlock = min(32, capacity - (key & ~31)),
-      kBase = (row - (key & 31)) * padded;
-    const vBlock = min(64, capacity - (key & ~63)),
-      vBase = (row - (key & 63)) * padded;
-    const q8 = kind == KV_Q8 ? 1 : 0;
-    const kFactor = q8 ? quantization(k, dim, kCache + scales + ((<usize>row) << 2)) : 1;
-    const vFactor = q8 ? quantization(v, dim, vCache + scales + ((<usize>row) << 2)) : 1;
-    for (let c = 0; c < padded; c++) {
-      const x = c < dim ? load<f32>(k + ((<usize>c) << 2)) * kFactor : 0,
-        y = c < dim ? load<f32>(v + ((<usize>c) << 2)) * vFactor : 0;
-      // Where two rows of a block stand side by side: (c / 2, key, c % 2) for keys, (key / 2, c, key % 2) for values.
-      const kAt = kBase + ((c >> q8) << q8) * kBlock + ((key & 31) << q8) + (c & q8);
-      const strip = c & ~31,
-        width = min(32, padded - strip),
-        kv = key & 63;
-      const vAt = vBase + strip * vBlock + ((kv >> q8) << q8) * width + ((c & 31) << q8) + (kv & q8);
-      put(kind, kCache, kAt, x);
-      put(kind, vCache, vAt, y);
+    const kFactor: f32 = q8 ? quantization(k, dim, kCache + scales + ((<usize>row) << 2)) : 1;
+    const vFactor: f32 = q8 ? quantization(v, dim, vCache + scales + ((<usize>row) << 2)) : 1;
+
+    const kx = key & 31,
+      kRows = min(32, capacity - key + kx); // column and width of the block of keys
+    const kTo = kCache + <usize>((row - kx) * padded + (kx << q8)) * sizeof<T>();
+    const kStep = <usize>kRows * 2 * sizeof<T>();
+    scatter<T>(k, dim, padded, kTo, q8 ? 1 : kStep >> 1, kStep, kFactor);
+
+    const vx = key & 63,
+      vRows = min(64, capacity - key + vx); // row and height of the block of values
+    for (let c = 0; c < padded; c += 32) {
+      const width = min(32, padded - c),
+        before = (vx >> q8) * (width << q8) + (vx & q8);
+      const vTo = vCache + <usize>((row - vx) * padded + c * vRows + before) * sizeof<T>();
+      const step = sizeof<T>() << q8;
+      scatter<T>(v + ((<usize>c) << 2), min(32, dim - c), width, vTo, step, 2 * step, vFactor);
     }
   }
 }
 
-function put(kind: i32, cache: usize, at: i32, x: f32): void {
-  if (kind == KV_F32) store<f32>(cache + ((<usize>at) << 2), x);
-  else if (kind == KV_F16) store<u16>(cache + ((<usize>at) << 1), half(x));
-  else store<i8>(cache + <usize>at, <i8>nearest(x));
+/** Stores x[c] * factor at to + (c / 2) * step2 + (c % 2) * step1, and zeros for c = count to padded. */
+function scatter<T>(x: usize, count: i32, padded: i32, to: usize, step1: usize, step2: usize, factor: f32): void {
+  let c = 0;
+  for (; c + 1 < count; c += 2, x += 8, to += step2) {
+    put<T>(to, load<f32>(x), factor);
+    put<T>(to + step1, load<f32>(x, 4), factor);
+  }
+  for (; c < padded; c += 2, x += 8, to += step2) {
+    put<T>(to, c < count ? load<f32>(x) : 0, factor);
+    put<T>(to + step1, 0, factor);
+  }
+}
+
+function put<T>(to: usize, x: f32, factor: f32): void {
+  if (sizeof<T>() == 4) store<f32>(to, x);
+  else if (sizeof<T>() == 2) store<u16>(to, half(x));
+  else store<i8>(to, <i8>nearest(x * factor));
 }
 
 /** Stores the scale of a head's row and returns its inverse. A row too small for an inverse counts as zeros. */
