@@ -8,7 +8,7 @@ import type { PackedType } from '../graph/tensor.ts';
 import { openGgufPair } from '../models/ggufLayout.ts';
 import { fileSource } from '../runtime/nodeFiles.ts';
 import { assertSame, type GoldenCase, integers, loadTensors, readCase } from './compare.ts';
-import { Comparison, compareScore, greedy, type OpenModel, picture, pictureNames, type Tensors, withModel } from './endToEnd.ts';
+import { Comparison, compareScore, concat, greedy, type OpenModel, picture, pictureNames, type Tensors, withModel } from './endToEnd.ts';
 import type { CaseRunner } from './runner.ts';
 
 interface Params {
@@ -67,6 +67,14 @@ interface PairParams {
   readonly images: readonly { readonly token_ids_before: readonly number[]; readonly token_ids_after: readonly number[] }[];
 }
 
+/** What the tower's taps are called in the cases. */
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ['vision_embeddings', 'patch_plus_pos'],
+  ['vision_hidden_0', 'pre_ln'],
+  ...Array.from({ length: 8 }, (_, l): [string, string] => [`vision_hidden_${l + 1}`, `block_${l}`]),
+  ['projected', 'tile_embeddings'],
+]);
+
 /** A model with its mmproj: right by LLaVA's definition, not llama.cpp's. */
 const pairs: CaseRunner = {
   matches: (system, name) => system === 'gguf' && /^llava1[56]-/.test(name),
@@ -82,23 +90,16 @@ const pairs: CaseRunner = {
     await withModel(openGgufPair(await open('model.gguf'), mmproj), { precision: 'float' }, async (m) => {
       const cmp = new Comparison(c, expected);
       for (const [i, name] of pictureNames(inputs).entries()) {
-        const keep = ['vision_embeddings', 'vision_hidden_0', ...Array.from({ length: 8 }, (_, l) => `vision_hidden_${l + 1}`)];
+        const stacks = new Map<string, Float32Array[]>();
+        const push = (as: string, data: Float32Array) => stacks.set(as, [...(stacks.get(as) ?? []), data]);
         const rows = await m.model.encoder!.encode(m.programs, picture(inputs, name), {
-          keep,
+          keep: [...NAMES.keys()].filter((tap) => tap !== 'projected'),
           visit: (program, pixels) => {
-            const read = (tap: string) => (program.plan.readable.has(tap) ? m.engine.read(program, tap) : undefined);
-            cmp.close(`pixels_${i}`, pixels);
-            const named = [
-              ['vision_embeddings', `patch_plus_pos_${i}`],
-              ['vision_hidden_0', `pre_ln_${i}`],
-              ...Array.from({ length: 8 }, (_, l) => [`vision_hidden_${l + 1}`, `block_${l}_${i}`]),
-            ];
-            for (const [tap, want] of named as [string, string][]) {
-              const got = read(tap);
-              if (got) cmp.close(want, got);
-            }
+            push(`pixels_${i}`, pixels);
+            for (const [tap, as] of NAMES) if (program.plan.readable.has(tap)) push(`${as}_${i}`, m.engine.read(program, tap));
           },
         });
+        for (const [as, parts] of stacks) cmp.close(as, concat(parts));
         cmp.close(`image_embeddings_${i}`, rows.features);
         const { token_ids_before, token_ids_after } = (c.params as unknown as PairParams).images[i]!;
         const session = new Session(m.programs, m.model.decoder);
