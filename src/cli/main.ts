@@ -51,6 +51,8 @@ program
   .option('--stop <text>', 'end the answer before this text; repeatable', list, [])
   .option('--json', 'one JSON object with answer and usage')
   .option('--stats', 'times and rates on stderr')
+  .option('--profile', 'time of every kind of operation, on stderr')
+  .option('--trace <file>', 'write a Chrome trace (opens in Perfetto)')
   .action(run);
 
 program

@@ -1,9 +1,11 @@
 // `pumice run`: one question, one answer.
 
 import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '../errors.ts';
 import { Llava, type LoadOptions, type MessagePart, type Usage } from '../index.ts';
+import { Profile } from '../profile/profile.ts';
 import { progress } from './progress.ts';
 
 export interface RunOptions {
@@ -28,6 +30,10 @@ export interface RunOptions {
   readonly stop: readonly string[];
   readonly json?: boolean;
   readonly stats?: boolean;
+  /** Per-op times on stderr. */
+  readonly profile?: boolean;
+  /** File for a Chrome trace. */
+  readonly trace?: string;
 }
 
 const EMBEDDED = new URL('../../../models/pebble.gguf', import.meta.url);
@@ -51,6 +57,7 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
       signal: controller.signal,
     });
     const loadMs = performance.now() - started;
+    const profile = o.profile || o.trace ? new Profile(llava.programs) : undefined;
     const reply = llava.chat(
       [...(o.system === undefined ? [] : [{ role: 'system' as const, content: o.system }]), { role: 'user', content }],
       {
@@ -81,6 +88,8 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
       );
     else process.stdout.write('\n');
     if (o.stats) process.stderr.write(stats(usage, loadMs, llava));
+    if (o.profile) process.stderr.write(profile!.table());
+    if (o.trace) await writeFile(o.trace, profile!.trace());
   } finally {
     bars.stop();
     await llava?.dispose();
