@@ -14,7 +14,7 @@ import { rowQ4, unpackQ4 } from '../kernels/matmul/matmulQ4.ts';
 import { rowQ8, tileQ8, unpackQ8 } from '../kernels/matmul/matmulQ8.ts';
 import { COLS, IN0, IN1, OUT, P0, P1, P2, P3, ROWS, SCRATCH, SCRATCH_STRIDE } from '../program.ts';
 import { firstRow } from '../split.ts';
-import { PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q8 } from '../storage.ts';
+import { PACKED_F16, PACKED_F32, PACKED_Q8 } from '../storage.ts';
 import { CONSTANTS, constants } from './constants.ts';
 import { PANEL, Q4_GROUP, Q8_BYTES, Q8_GROUP, STRETCH } from './layouts.ts';
 import { tileQ } from './tileQ.ts';

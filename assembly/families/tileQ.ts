@@ -8,7 +8,7 @@
 //   plain:   signed weights as i16, 32-bit lanes.
 
 import { ONES } from './constants.ts';
-import { PANEL_BLOCK, Q8_BYTES, WORDS } from './layouts.ts';
+import { PANEL_BLOCK, WORDS } from './layouts.ts';
 
 export function tileQ(w: usize, x: usize, stride: usize, blocks: usize, sums: usize, c: usize): void {
   let x0 = x,
@@ -29,20 +29,43 @@ export function tileQ(w: usize, x: usize, stride: usize, blocks: usize, sums: us
       d1 = x1,
       d2 = x2,
       d3 = x3;
-    (x0 += 8), (x1 += 8), (x2 += 8), (x3 += 8);
-    for (const last = w + 32 * WORDS; w < last; w += 64, x0 += 8, x1 += 8, x2 += 8, x3 += 8) {
-      let p = v128.load(w, 32),
-        q = v128.load(w, 48),
-        v = v128.load32_splat(x0);
-      (a0 = dot(a0, v, p)), (b0 = dot(b0, v, q)), (v = v128.load32_splat(x1));
-      (a1 = dot(a1, v, p)), (b1 = dot(b1, v, q)), (v = v128.load32_splat(x2));
-      (a2 = dot(a2, v, p)), (b2 = dot(b2, v, q)), (v = v128.load32_splat(x3));
-      (a3 = dot(a3, v, p)), (b3 = dot(b3, v, q));
-      (p = v128.load(w, 64)), (q = v128.load(w, 80)), (v = v128.load32_splat(x0, 4));
-      (a0 = dot(a0, v, p)), (b0 = dot(b0, v, q)), (v = v128.load32_splat(x1, 4));
-      (a1 = dot(a1, v, p)), (b1 = dot(b1, v, q)), (v = v128.load32_splat(x2, 4));
-      (a2 = dot(a2, v, p)), (b2 = dot(b2, v, q)), (v = v128.load32_splat(x3, 4));
-      (a3 = dot(a3, v, p)), (b3 = dot(b3, v, q));
+    x0 += 8;
+    x1 += 8;
+    x2 += 8;
+    x3 += 8;
+    for (const last = w + 32 * WORDS; w < last; w += 64) {
+      let p = v128.load(w, 32);
+      let q = v128.load(w, 48);
+      let v = v128.load32_splat(x0);
+      a0 = dot(a0, v, p);
+      b0 = dot(b0, v, q);
+      v = v128.load32_splat(x1);
+      a1 = dot(a1, v, p);
+      b1 = dot(b1, v, q);
+      v = v128.load32_splat(x2);
+      a2 = dot(a2, v, p);
+      b2 = dot(b2, v, q);
+      v = v128.load32_splat(x3);
+      a3 = dot(a3, v, p);
+      b3 = dot(b3, v, q);
+      p = v128.load(w, 64);
+      q = v128.load(w, 80);
+      v = v128.load32_splat(x0, 4);
+      a0 = dot(a0, v, p);
+      b0 = dot(b0, v, q);
+      v = v128.load32_splat(x1, 4);
+      a1 = dot(a1, v, p);
+      b1 = dot(b1, v, q);
+      v = v128.load32_splat(x2, 4);
+      a2 = dot(a2, v, p);
+      b2 = dot(b2, v, q);
+      v = v128.load32_splat(x3, 4);
+      a3 = dot(a3, v, p);
+      b3 = dot(b3, v, q);
+      x0 += 8;
+      x1 += 8;
+      x2 += 8;
+      x3 += 8;
     }
     const lo = v128.load(scales),
       hi = v128.load(scales, 16);

@@ -32,13 +32,26 @@ export function tileF32(w: usize, x: usize, stride: usize, cols: usize, sums: us
     const p = v128.load(w),
       q = v128.load(w, 16);
     let v = v128.load32_splat(x0);
-    (a0 = f32x4.add(a0, f32x4.mul(v, p))), (b0 = f32x4.add(b0, f32x4.mul(v, q))), (v = v128.load32_splat(x1));
-    (a1 = f32x4.add(a1, f32x4.mul(v, p))), (b1 = f32x4.add(b1, f32x4.mul(v, q))), (v = v128.load32_splat(x2));
-    (a2 = f32x4.add(a2, f32x4.mul(v, p))), (b2 = f32x4.add(b2, f32x4.mul(v, q))), (v = v128.load32_splat(x3));
-    (a3 = f32x4.add(a3, f32x4.mul(v, p))), (b3 = f32x4.add(b3, f32x4.mul(v, q)));
+    a0 = f32x4.add(a0, f32x4.mul(v, p));
+    b0 = f32x4.add(b0, f32x4.mul(v, q));
+    v = v128.load32_splat(x1);
+    a1 = f32x4.add(a1, f32x4.mul(v, p));
+    b1 = f32x4.add(b1, f32x4.mul(v, q));
+    v = v128.load32_splat(x2);
+    a2 = f32x4.add(a2, f32x4.mul(v, p));
+    b2 = f32x4.add(b2, f32x4.mul(v, q));
+    v = v128.load32_splat(x3);
+    a3 = f32x4.add(a3, f32x4.mul(v, p));
+    b3 = f32x4.add(b3, f32x4.mul(v, q));
   }
-  v128.store(sums, a0), v128.store(sums, a1, 32), v128.store(sums, a2, 64), v128.store(sums, a3, 96);
-  v128.store(sums, b0, 16), v128.store(sums, b1, 48), v128.store(sums, b2, 80), v128.store(sums, b3, 112);
+  v128.store(sums, a0);
+  v128.store(sums, a1, 32);
+  v128.store(sums, a2, 64);
+  v128.store(sums, a3, 96);
+  v128.store(sums, b0, 16);
+  v128.store(sums, b1, 48);
+  v128.store(sums, b2, 80);
+  v128.store(sums, b3, 112);
 }
 
 /** 8 outputs x 1 row. */

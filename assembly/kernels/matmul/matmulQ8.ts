@@ -10,7 +10,7 @@
 // Per block of 32: sum += float(integer dot) * (d_w * d_x), blocks in order: every tile shape and build gives the same bits.
 
 import { BYTES, HALF_MASK, HALF_SCALE, halvesHigh, halvesLow, NIBBLES, ONES, SIXTEENS } from '../../families/constants.ts';
-import { PANEL_BLOCK, Q8_BYTES, Q8_GROUP } from '../../families/layouts.ts';
+import { Q8_BYTES, Q8_GROUP } from '../../families/layouts.ts';
 import { matmul } from '../../families/matmul.ts';
 import { PACKED_Q8 } from '../../storage.ts';
 
@@ -70,13 +70,30 @@ function tilePair(w: usize, x0: usize, x1: usize, blocks: usize, sums: usize, c:
         u = v128.load32_splat(x1, 8),
         a = v128.load(w, 32),
         b = v128.load(w, 48);
-      (l0 = dot(l0, v, a)), (m0 = dot(m0, u, a)), (l1 = dot(l1, v, b)), (m1 = dot(m1, u, b));
-      (a = v128.load(w, 64)), (b = v128.load(w, 80));
-      (h0 = dot(h0, v, a)), (k0 = dot(k0, u, a)), (h1 = dot(h1, v, b)), (k1 = dot(k1, u, b));
-      (v = v128.load32_splat(x0, 12)), (u = v128.load32_splat(x1, 12)), (a = v128.load(w, 96)), (b = v128.load(w, 112));
-      (l0 = dot(l0, v, a)), (m0 = dot(m0, u, a)), (l1 = dot(l1, v, b)), (m1 = dot(m1, u, b));
-      (a = v128.load(w, 128)), (b = v128.load(w, 144));
-      (h0 = dot(h0, v, a)), (k0 = dot(k0, u, a)), (h1 = dot(h1, v, b)), (k1 = dot(k1, u, b));
+      l0 = dot(l0, v, a);
+      m0 = dot(m0, u, a);
+      l1 = dot(l1, v, b);
+      m1 = dot(m1, u, b);
+      a = v128.load(w, 64);
+      b = v128.load(w, 80);
+      h0 = dot(h0, v, a);
+      k0 = dot(k0, u, a);
+      h1 = dot(h1, v, b);
+      k1 = dot(k1, u, b);
+      v = v128.load32_splat(x0, 12);
+      u = v128.load32_splat(x1, 12);
+      a = v128.load(w, 96);
+      b = v128.load(w, 112);
+      l0 = dot(l0, v, a);
+      m0 = dot(m0, u, a);
+      l1 = dot(l1, v, b);
+      m1 = dot(m1, u, b);
+      a = v128.load(w, 128);
+      b = v128.load(w, 144);
+      h0 = dot(h0, v, a);
+      k0 = dot(k0, u, a);
+      h1 = dot(h1, v, b);
+      k1 = dot(k1, u, b);
     }
     const lo = v128.load(scales),
       hi = v128.load(scales, 16);
@@ -86,7 +103,8 @@ function tilePair(w: usize, x0: usize, x1: usize, blocks: usize, sums: usize, c:
     d = v128.load32_splat(d1);
     add(sums + 32, m0, k0, f32x4.mul(lo, d), c);
     add(sums + 48, m1, k1, f32x4.mul(hi, d), c);
-    (x0 += 8), (x1 += 8);
+    x0 += 8;
+    x1 += 8;
   }
 }
 

@@ -6,8 +6,9 @@
 //
 // Rows that are missing in the last group of 8 become zeros. Groups are split over threads.
 
+import { Q4_GROUP, Q8_GROUP } from '../../families/layouts.ts';
 import { packF16, packF32, packQ4, packQ8 } from '../../families/pack.ts';
-import { COLS, IN0, IN1, P0, P1, P2, P3, ROWS } from '../../program.ts';
+import { COLS, IN0, IN1, P0, P1, P2, P3, ROWS, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
 import { firstRow } from '../../split.ts';
 import { PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q8 } from '../../storage.ts';
 
@@ -16,6 +17,7 @@ export function pack(op: usize, thread: i32, threads: i32): void {
   const cols = <usize>load<i32>(op, COLS);
   const from = load<i32>(op, P0);
   const bytes = load<usize>(op, P3);
+  const spare = load<usize>(op, SCRATCH) + <usize>thread * load<usize>(op, SCRATCH_STRIDE);
   const groups = (rows + 7) >> 3;
   const firstGroup = <usize>load<i32>(load<usize>(op, P2)) >> 3;
 
@@ -23,20 +25,20 @@ export function pack(op: usize, thread: i32, threads: i32): void {
   for (let g = firstRow(groups, thread, threads); g < end; g++) {
     const x = load<usize>(op, IN0) + <usize>g * 8 * bytes;
     const w = load<usize>(op, IN1);
-    const at = firstGroup + <usize>g;
-    const count = min(8, rows - g * 8);
+    const at = (firstGroup + <usize>g) * cols;
+    const count = <usize>min(8, rows - g * 8);
     switch (load<i32>(op, P1)) {
       case PACKED_F32:
-        packF32(x, bytes, count, from, w + at * cols * 32, cols);
+        packF32(x, bytes, count, from, w + at * 32, cols, spare);
         break;
       case PACKED_F16:
-        packF16(x, bytes, count, from, w + at * cols * 16, cols);
+        packF16(x, bytes, count, from, w + at * 16, cols, spare);
         break;
       case PACKED_Q8:
-        packQ8(x, bytes, count, from, w + at * (cols >> 5) * 272, cols >> 5);
+        packQ8(x, bytes, count, w + (at >> 5) * Q8_GROUP, cols >> 5);
         break;
       case PACKED_Q4:
-        packQ4(x, bytes, count, from, w + at * (cols >> 5) * 144, cols >> 5);
+        packQ4(x, bytes, count, w + (at >> 5) * Q4_GROUP, cols >> 5);
         break;
       default:
         break;

@@ -44,6 +44,9 @@ export const pack: Op<PackParams> = {
     return { macs: 0, bytes: size(rows) * (stored + byteSize(dest!.dtype, [PACK_ROWS, cols]) / PACK_ROWS) };
   },
 
+  // The last columns of a row, where they are not four.
+  scratch: () => 16,
+
   encode(r, [, dest], { from, firstRow, rows, cols }) {
     const dtype = dest!.dtype;
     if (!isPacked(dtype)) return;
