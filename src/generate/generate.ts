@@ -1,12 +1,14 @@
 // The prefill/decode loop: pieces in, chunks of text out.
 
+import { InputError } from '../errors.ts';
 import type { Spent } from '../runtime/programs.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { type BeamOptions, beamSearch } from './beam.ts';
 import { createSampler, type SamplerOptions } from './sampler.ts';
 import type { Piece, Session } from './session.ts';
 import { createStopMatcher } from './stop.ts';
 
-export interface GenerateOptions extends SamplerOptions {
+export interface GenerateOptions extends SamplerOptions, BeamOptions {
   /** Tokens of the answer at most. Default 512. */
   readonly maxTokens?: number;
   /** The answer ends before any of these texts. */
@@ -72,7 +74,11 @@ export async function* generate(
   options: GenerateOptions,
   account: Account,
 ): AsyncGenerator<Chunk, void, undefined> {
-  const { signal, maxTokens = 512 } = options;
+  const { signal, maxTokens = 512, numBeams = 1 } = options;
+  if (numBeams > 1) {
+    yield* searched(session, tokenizer, prompt, { ...options, maxTokens, numBeams }, account);
+    return;
+  }
   const sampler = createSampler({ ...options, vocabulary: tokenizer.size });
   const matcher = createStopMatcher(options.stop ?? []);
   const text = tokenizer.stream();
@@ -110,4 +116,34 @@ export async function* generate(
   const rest = matcher.push(text.flush());
   const tail = rest.stopped ? rest.text : rest.text + matcher.flush();
   if (tail) yield { text: tail, ids: pending };
+}
+
+/** The best answer of a beam search, in one chunk. */
+async function* searched(
+  session: Session,
+  tokenizer: Tokenizer,
+  prompt: readonly Piece[],
+  options: GenerateOptions & { readonly numBeams: number; readonly maxTokens: number },
+  account: Account,
+): AsyncGenerator<Chunk, void, undefined> {
+  if (options.temperature)
+    throw new InputError(`numBeams: beam search does not draw: got temperature ${options.temperature}, leave it out or give 0`);
+  const { onPrefill } = options;
+  const found = await beamSearch(session, prompt, {
+    ...options,
+    end: tokenizer.endOfGeneration,
+    vocabulary: tokenizer.size,
+    spent: account,
+    ...(onPrefill ? { onProgress: onPrefill } : {}),
+  });
+  account.cachedTokens = found.reused;
+  account.promptRows = found.rows;
+  const best = found.hypotheses[0]?.ids ?? [];
+  const ended = tokenizer.endOfGeneration.has(best.at(-1) ?? -1);
+  const ids = ended ? best.slice(0, -1) : best;
+  account.ids.push(...ids);
+  const matcher = createStopMatcher(options.stop ?? []);
+  const out = matcher.push(tokenizer.decode(ids));
+  if (ended || out.stopped) account.finishReason = 'stop';
+  yield { text: out.stopped ? out.text : out.text + matcher.flush(), ids };
 }

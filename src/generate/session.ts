@@ -5,6 +5,7 @@ import type { Decoder, DecoderProgram } from '../models/decoder.ts';
 import type { Program } from '../runtime/engine.ts';
 import type { LoadOptions } from '../runtime/load.ts';
 import type { Programs, Spent } from '../runtime/programs.ts';
+import { type CacheCopy, copyCaches, restoreCaches } from './snapshot.ts';
 
 /** Rows of one picture. Two pieces are the same picture when they are the same object or have the same key. */
 export interface ImageRows {
@@ -24,8 +25,15 @@ export interface Row {
   readonly row?: number;
 }
 
+/** A session as it was, with the rows that its caches held from some row on. */
+export interface Snapshot {
+  readonly rows: readonly Row[];
+  readonly marks: readonly Mark[];
+  readonly caches: CacheCopy;
+}
+
 /** Lengths of the caches when `rows` rows were in. */
-interface Mark {
+export interface Mark {
   readonly rows: number;
   readonly lengths: readonly number[];
 }
@@ -154,6 +162,19 @@ export class Session {
       const lengths = decoder.groups.map((group, i) => before[i]! + (group.added ? engine.getCell(group.added) : rows.length));
       this.#marks.push({ rows: this.length, lengths });
     }
+  }
+
+  /** Copies the state; rows before `from` are not copied and must still be there at `restore`. */
+  save(from: number): Snapshot {
+    const start = this.decoder.groups.length === 1 ? [from] : (this.#marks.findLast((m) => m.rows <= from)?.lengths ?? [0]);
+    const caches = copyCaches(this.programs.engine, this.decoder.caches, Math.min(...start), Math.max(...this.#lengths()));
+    return { rows: [...this.#cached], marks: [...this.#marks], caches };
+  }
+
+  restore(s: Snapshot): void {
+    restoreCaches(this.programs.engine, this.decoder.caches, s.caches);
+    this.#cached = [...s.rows];
+    this.#marks = [...s.marks];
   }
 
   #lengths(): readonly number[] {

@@ -6,7 +6,8 @@ import { openGguf } from '../formats/gguf.ts';
 import { Session } from '../generate/session.ts';
 import type { PackedType } from '../graph/tensor.ts';
 import { openGgufPair } from '../models/ggufLayout.ts';
-import { fileSource } from '../runtime/nodeFiles.ts';
+import { openHubFolder } from '../models/hubLayout.ts';
+import { fileSource, localFolder } from '../runtime/nodeFiles.ts';
 import { assertSame, type GoldenCase, integers, loadTensors, readCase } from './compare.ts';
 import { Comparison, compareScore, concat, greedy, type OpenModel, picture, pictureNames, type Tensors, withModel } from './endToEnd.ts';
 import type { CaseRunner } from './runner.ts';
@@ -63,6 +64,27 @@ const languageModels: CaseRunner = {
   },
 };
 
+/** One model as a hub directory and as the GGUF that was made of it. */
+const converted: CaseRunner = {
+  matches: (system, name) => system === 'gguf' && name.startsWith('convert-'),
+  async run(dir) {
+    const c = readCase(dir);
+    const [inputs, expected] = await Promise.all([
+      loadTensors(join(dir, 'inputs.safetensors')),
+      loadTensors(join(dir, 'expected.safetensors')),
+    ]);
+    const open = [() => openHubFolder(localFolder(dir)), async () => openGgufPair(await openGguf(fileSource(join(dir, 'model.gguf'))))];
+    for (const checkpoint of open) {
+      await withModel(await checkpoint(), {}, async (m) => {
+        const cmp = new Comparison(c, expected);
+        await compareScore(m, [...integers(inputs, 'ids')], cmp, new Map([['logits', 'logits']]));
+        cmp.finish();
+        for (const w of m.model.weights) assertSame('tensors that nobody reads', w.unused(), []);
+      });
+    }
+  },
+};
+
 interface PairParams {
   readonly images: readonly { readonly token_ids_before: readonly number[]; readonly token_ids_after: readonly number[] }[];
 }
@@ -110,4 +132,4 @@ const pairs: CaseRunner = {
   },
 };
 
-export const cases: readonly CaseRunner[] = [languageModels, pairs];
+export const cases: readonly CaseRunner[] = [languageModels, converted, pairs];

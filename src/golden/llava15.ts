@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { openSafetensors } from '../formats/safetensors.ts';
+import { beamSearch } from '../generate/beam.ts';
 import { type Piece, Session } from '../generate/session.ts';
 import { Graph } from '../graph/graph.ts';
 import { readKv } from '../graph/kv.ts';
@@ -12,7 +13,7 @@ import { Engine } from '../runtime/engine.ts';
 import { nodePlatform } from '../runtime/node.ts';
 import { fileSource, localFolder } from '../runtime/nodeFiles.ts';
 import { Programs } from '../runtime/programs.ts';
-import { assertClose, assertSame, floats, loadTensors, readCase } from './compare.ts';
+import { assertClose, assertSame, floats, integers, loadTensors, readCase } from './compare.ts';
 import { Comparison, concat, encodePictures, greedy, splice, standardCase, withModel } from './endToEnd.ts';
 import type { CaseRunner } from './runner.ts';
 
@@ -113,4 +114,50 @@ const projectors: CaseRunner = {
   },
 };
 
-export const cases: readonly CaseRunner[] = [standard, multiTurn, projectors];
+interface BeamParams {
+  readonly num_beams: number;
+  readonly length_penalty: number;
+  readonly early_stopping: boolean;
+  readonly max_new_tokens: number;
+  readonly eos_token_id?: number;
+  readonly pad_token_id?: number;
+  /** Each begins with a placeholder and is padded behind its end. */
+  readonly sequences: readonly (readonly number[])[];
+}
+
+const beams: CaseRunner = {
+  matches: (system, name) => system === 'llava-1.5' && name.startsWith('beam-search'),
+  async run(dir) {
+    const { c, inputs, expected } = await load(dir);
+    const p = c.params as unknown as BeamParams;
+    // Over every kind of cache: a copy that goes wrong shows in the second step.
+    for (const cacheType of ['kv-f32', 'kv-f16', 'kv-q8'] as const) {
+      await withModel(await openHubFolder(localFolder(dir)), { cacheType }, async (m) => {
+        const cmp = new Comparison(c, expected);
+        const images = await encodePictures(m, inputs, cmp);
+        const { hypotheses } = await beamSearch(new Session(m.programs, m.model.decoder), splice(integers(inputs, 'input_ids'), images), {
+          numBeams: p.num_beams,
+          lengthPenalty: p.length_penalty,
+          earlyStopping: p.early_stopping,
+          maxTokens: p.max_new_tokens,
+          end: new Set(p.eos_token_id === undefined ? [] : [p.eos_token_id]),
+        });
+        if (cacheType === 'kv-q8') return;
+        for (const [i, want] of p.sequences.entries()) {
+          const length = hypotheses[i]!.ids.length;
+          assertSame(`beam ${i}`, hypotheses[i]!.ids, want.slice(1, 1 + length));
+          assertSame(`beam ${i}: padding`, want.slice(1 + length), new Array(want.length - 1 - length).fill(p.pad_token_id));
+        }
+        if (cacheType === 'kv-f32') {
+          cmp.close(
+            'sequences_scores',
+            Float32Array.from(hypotheses, (h) => h.score),
+          );
+          cmp.finish();
+        }
+      });
+    }
+  },
+};
+
+export const cases: readonly CaseRunner[] = [standard, multiTurn, projectors, beams];
