@@ -6,6 +6,9 @@ import { attentionRow } from './kernels/attention/attentionRow.ts';
 import { kvWrite } from './kernels/attention/kvWrite.ts';
 import { rope } from './kernels/attention/rope.ts';
 import { ropeTable } from './kernels/attention/ropeTable.ts';
+import { headScores } from './kernels/compress/headScores.ts';
+import { mixHeads } from './kernels/compress/mixHeads.ts';
+import { sampleRows } from './kernels/compress/sampleRows.ts';
 import { patchRows } from './kernels/conv/patchRows.ts';
 import { add } from './kernels/elementwise/add.ts';
 import { gelu } from './kernels/elementwise/gelu.ts';
@@ -152,6 +155,15 @@ export function run(program: usize, count: i32, thread: i32, threads: i32): i32 
         break;
       case op.OP_MEAN_ROWS:
         meanRows(record, thread, threads);
+        break;
+      case op.OP_SAMPLE_ROWS:
+        sampleRows(record, thread, threads);
+        break;
+      case op.OP_HEAD_SCORES:
+        headScores(record, thread, threads);
+        break;
+      case op.OP_MIX_HEADS:
+        mixHeads(record, thread, threads);
         break;
       default:
         unreachable();

@@ -35,3 +35,6 @@ export const OP_KV_WRITE = 72;
 export const OP_ATTENTION = 73;
 export const OP_ATTENTION_ROW = 74;
 export const OP_MEAN_ROWS = 75;
+export const OP_SAMPLE_ROWS = 90;
+export const OP_HEAD_SCORES = 91;
+export const OP_MIX_HEADS = 92;
