@@ -5,7 +5,7 @@
 //   P2, P3            address of bias f32 [n] or 0, address of residual f32 [rows, n] or 0 (out may be the residual)
 //
 // Weights lie in groups of 8 outputs; groups are split over threads, sums never are. Many rows: a stretch of a group is unpacked once into
-// a panel that stays in the first-level cache, and tiles of 8 outputs x 4 rows run over it. Few rows: each reads the packed weights.
+// a panel that stays in the first-level cache, and tiles of 8 outputs x 4 rows run over it. Fewer than 4 rows: each reads the packed weights.
 // Both add the same terms in the same order to sums f32 [rows][8] in scratch: a result does not depend on the rows beside it.
 
 import { rowF16, unpackF16 } from '../kernels/matmul/matmulF16.ts';
@@ -40,8 +40,7 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
   const step = max<usize>(32, CACHED / stride) & ~3;
   for (let first: usize = 0; first < <usize>rows; first += step) {
     const count = min(step, <usize>rows - first);
-    // Unpacking quantized weights is not worth it for fewer than 8 rows.
-    const tiled = count < 8 && !floats ? <usize>0 : count & ~3;
+    const tiled = count & ~3;
     const pairs = packed == PACKED_F16 && tiled == 0;
     const x = load<usize>(op, IN0) + first * stride;
     for (let g = firstRow(groups, thread, threads); g < lastGroup; g += pairs ? 2 : 1) {
