@@ -25,6 +25,8 @@ export const cases: readonly Case[] = [
   packCase('f32', 'packed-f16'),
   packCase('f16', 'packed-f16'),
   packCase('bf16', 'packed-f16'),
+  packCase('f16', 'packed-q8'),
+  packCase('f16', 'packed-q4'),
   packCase('q8_0', 'packed-q8'),
   packCase('q4_0', 'packed-q4'),
 ];

@@ -79,6 +79,45 @@ for (const [from, dtype] of PAIRS) {
   }
 }
 
+/** The definitions of Q8_0 and Q4_0: bytes of the quantized rows. */
+function quantized(to: 'q8_0' | 'q4_0', w: Weight): Weight {
+  const size = to === 'q8_0' ? 34 : 18;
+  const bytes = new Uint8Array((w.values.length / 32) * size);
+  const view = new DataView(bytes.buffer);
+  const f = Math.fround;
+  for (let b = 0; b < w.values.length / 32; b++) {
+    const x = w.values.subarray(b * 32, b * 32 + 32);
+    const largest = x.reduce((m, v) => (Math.abs(v) > Math.abs(m) ? v : m), 0);
+    const d = to === 'q8_0' ? f(Math.abs(largest) / 127) : f(largest / -8);
+    const inverse = d ? f(1 / d) : 0;
+    view.setUint16(b * size, f32ToF16(d), true);
+    x.forEach((v, i) => {
+      const q = f(v * inverse);
+      if (to === 'q8_0') view.setInt8(b * size + 2 + i, Math.sign(q) * Math.round(Math.abs(q)));
+      else bytes[b * size + 2 + (i & 15)]! |= Math.min(15, Math.trunc(f(q + 8.5))) << (i < 16 ? 0 : 4);
+    });
+  }
+  return { ...w, bytes };
+}
+
+for (const from of ['f32', 'f16', 'bf16'] as const) {
+  for (const [dtype, to] of [
+    ['packed-q8', 'q8_0'],
+    ['packed-q4', 'q4_0'],
+  ] as const) {
+    test(`pack quantizes ${from} to ${dtype}`, () => {
+      const w = weight(from, 21, 96, 5);
+      const want = layout(dtype, quantized(to, w));
+      for (const { name, engine } of all) {
+        const t = packed(engine, dtype, w);
+        const at = engine.address(t.storage);
+        assert.deepEqual(engine.bytes.slice(at, at + want.length), want, name);
+        engine.release(t.storage);
+      }
+    });
+  }
+}
+
 test('pack says what does not fit', () => {
   const g = new Graph('load');
   const source = g.input('piece', 'u8', [18 * 8]);

@@ -1,8 +1,9 @@
 // Stored rows to packed layouts (see the matmul kernels), one group of 8 rows at a time. `count` rows are there, the others become zeros.
 
-import { FROM_BF16, FROM_F16, FROM_F32 } from '../storage.ts';
+import { FROM_BF16, FROM_F16, FROM_F32, FROM_Q4_0, FROM_Q8_0 } from '../storage.ts';
 import { halvesLow } from './constants.ts';
 import { Q4_GROUP, Q8_GROUP } from './layouts.ts';
+import { blockQ4, blockQ8 } from './quantize.ts';
 
 /** Stored values of one row from column k on, `n` of them, as 4 lanes of bits; the others are zeros. `spare`: 16 bytes. */
 function four(at: usize, k: usize, n: usize, from: i32, spare: usize): v128 {
@@ -80,12 +81,35 @@ function twoRows(x: usize, bytes: usize, r: usize, count: usize, k: usize, n: us
   return v128.or(low, i32x4.shl(high, 16));
 }
 
-export function packQ8(x: usize, bytes: usize, count: usize, w: usize, blocks: usize): void {
-  for (let b: usize = 0; b < blocks; b++, w += Q8_GROUP) packBlock(x + b * 34, bytes, count, w, 8, 0x80808080);
+export function packQ8(x: usize, bytes: usize, count: usize, from: i32, w: usize, blocks: usize, spare: usize): void {
+  for (let b: usize = 0; b < blocks; b++, w += Q8_GROUP) {
+    if (from == FROM_Q8_0) packBlock(x + b * 34, bytes, count, w, 8, 0x80808080);
+    else {
+      for (let r: usize = 0; r < count; r++) blockQ8(block(x + r * bytes, b, from, spare), spare + 144 + r * 34);
+      packBlock(spare + 144, 34, count, w, 8, 0x80808080);
+    }
+  }
 }
 
-export function packQ4(x: usize, bytes: usize, count: usize, w: usize, blocks: usize): void {
-  for (let b: usize = 0; b < blocks; b++, w += Q4_GROUP) packBlock(x + b * 18, bytes, count, w, 4, 0);
+export function packQ4(x: usize, bytes: usize, count: usize, from: i32, w: usize, blocks: usize, spare: usize): void {
+  for (let b: usize = 0; b < blocks; b++, w += Q4_GROUP) {
+    if (from == FROM_Q4_0) packBlock(x + b * 18, bytes, count, w, 4, 0);
+    else {
+      for (let r: usize = 0; r < count; r++) blockQ4(block(x + r * bytes, b, from, spare), spare + 144 + r * 18);
+      packBlock(spare + 144, 18, count, w, 4, 0);
+    }
+  }
+}
+
+/** Address of block b of a row as 32 floats. */
+function block(at: usize, b: usize, from: i32, spare: usize): usize {
+  for (let i: usize = 0; i < 32; i += 4) v128.store(spare + (i << 2), floats(four(at, (b << 5) + i, 4, from, spare), from), 16);
+  return spare + 16;
+}
+
+/** Nearest half float of one value. */
+export function halfBits(f: f32): u16 {
+  return <u16>i32x4.extract_lane(halves(f32x4.splat(f), FROM_F32), 0);
 }
 
 /** A block of 8 rows, in the file a half float and `words` words: the words become lanes. `flip`: bits that change. */

@@ -4,6 +4,7 @@
 //   in1       packed-*      destination, filled from row P2 (cell, a multiple of 8) on
 //   P0, P1                  storage type and packed layout (storage.ts)
 //
+// Floats are rounded to f16, and quantized to q8 and q4 as GGUF's Q8_0 and Q4_0 are.
 // Rows that are missing in the last group of 8 become zeros. Groups are split over threads.
 
 import { Q4_GROUP, Q8_GROUP } from '../../families/layouts.ts';
@@ -35,10 +36,10 @@ export function pack(op: usize, thread: i32, threads: i32): void {
         packF16(x, bytes, count, from, w + at * 16, cols, spare);
         break;
       case PACKED_Q8:
-        packQ8(x, bytes, count, w + (at >> 5) * Q8_GROUP, cols >> 5);
+        packQ8(x, bytes, count, from, w + (at >> 5) * Q8_GROUP, cols >> 5, spare);
         break;
       case PACKED_Q4:
-        packQ4(x, bytes, count, w + (at >> 5) * Q4_GROUP, cols >> 5);
+        packQ4(x, bytes, count, from, w + (at >> 5) * Q4_GROUP, cols >> 5, spare);
         break;
       default:
         break;

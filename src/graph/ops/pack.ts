@@ -44,8 +44,8 @@ export const pack: Op<PackParams> = {
     return { macs: 0, bytes: size(rows) * (stored + byteSize(dest!.dtype, [PACK_ROWS, cols]) / PACK_ROWS) };
   },
 
-  // The last columns of a row, where they are not four.
-  scratch: () => 16,
+  // The last columns of a row, where they are not four; a block of floats; 8 quantized blocks.
+  scratch: () => 16 + 128 + 8 * 34,
 
   encode(r, [, dest], { from, firstRow, rows, cols }) {
     const dtype = dest!.dtype;
