@@ -19,7 +19,9 @@ export const coldEngine = (build: Build, threads = 1): Promise<Engine> =>
 /** One engine per build and number of shares, named for test titles. */
 export async function engines(): Promise<{ name: string; build: Build; threads: number; engine: Engine }[]> {
   const all = builds.flatMap((build) => shares.map((threads) => ({ build, threads })));
-  return Promise.all(all.map(async (x) => ({ ...x, name: `${x.build} threads=${x.threads}`, engine: await coldEngine(x.build, x.threads) })));
+  return Promise.all(
+    all.map(async (x) => ({ ...x, name: `${x.build} threads=${x.threads}`, engine: await coldEngine(x.build, x.threads) })),
+  );
 }
 
 /** Input of an op under test: values, shape, and dtype (default f32, i32 for Int32Array, u8 for bytes). */
@@ -32,13 +34,19 @@ export interface Given {
 export const given = (data: Given['data'], ...shape: number[]): Given => ({ data, shape });
 
 /** Builds a graph over the inputs, poisons the arena with NaN, runs it, and returns the program for reading. */
-export function runGraph(engine: Engine, inputs: readonly Given[], body: (g: Graph, inputs: Tensor[]) => readonly Tensor[]): { program: Program; read(i?: number): Float32Array; readInts(i?: number): Int32Array; done(): void } {
+export function runGraph(
+  engine: Engine,
+  inputs: readonly Given[],
+  body: (g: Graph, inputs: Tensor[]) => readonly Tensor[],
+): { program: Program; read(i?: number): Float32Array; readInts(i?: number): Int32Array; done(): void } {
   const g = new Graph('test');
-  const tensors = inputs.map((x, i) => g.input(`in${i}`, x.dtype ?? (x.data instanceof Float32Array ? 'f32' : x.data instanceof Int32Array ? 'i32' : 'u8'), x.shape));
-  body(g, tensors).forEach((t, i) => g.output(`out${i}`, t));
+  const tensors = inputs.map((x, i) =>
+    g.input(`in${i}`, x.dtype ?? (x.data instanceof Float32Array ? 'f32' : x.data instanceof Int32Array ? 'i32' : 'u8'), x.shape),
+  );
+  for (const [i, t] of body(g, tensors).entries()) g.output(`out${i}`, t);
   const program = engine.install(plan(g));
   poison(engine, program);
-  inputs.forEach((x, i) => engine.write(program, `in${i}`, x.data));
+  for (const [i, x] of inputs.entries()) engine.write(program, `in${i}`, x.data);
   engine.runNow(program);
   return {
     program,
@@ -57,9 +65,8 @@ export function runOp<P>(engine: Engine, op: Op<P>, params: P, inputs: readonly 
 }
 
 function poison(engine: Engine, program: Program): void {
-  for (const [s, offset] of program.plan.offsets) {
+  for (const s of program.plan.offsets.keys()) {
     const at = engine.locate(program, { name: s.name, dtype: 'f32', shape: [], storage: s, offset: 0, stride: 1 });
-    void offset;
     new Uint32Array(engine.bytes.buffer, at, s.bytes >> 2).fill(0x7fc00000);
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { rmsNorm } from '../src/graph/ops/rmsNorm.ts';
 import { fixedTensor } from '../src/graph/graph.ts';
+import { rmsNorm } from '../src/graph/ops/rmsNorm.ts';
 import { close, engines, given, random, runOp } from './harness.ts';
 
 /** The definition, in f64. */
@@ -16,7 +16,14 @@ function reference(x: Float32Array, w: Float32Array, cols: number, eps: number):
 }
 
 for (const { name, engine } of await engines()) {
-  for (const [rows, cols] of [[1, 1], [1, 16], [1, 4096], [3, 64], [17, 1027], [5, 30]] as const) {
+  for (const [rows, cols] of [
+    [1, 1],
+    [1, 16],
+    [1, 4096],
+    [3, 64],
+    [17, 1027],
+    [5, 30],
+  ] as const) {
     test(`rmsNorm ${name} [${rows}, ${cols}]`, () => {
       const x = random(rows * cols, 1);
       const w = random(cols, 2);

@@ -13,6 +13,8 @@ const sources = Math.max(newest('assembly'), newest('asconfig.json'));
 for (const target of process.argv.slice(2).length ? process.argv.slice(2) : ['simd', 'relaxed', 'debug']) {
   const out = `build/wasm/kernels.${target}.wasm`;
   if (existsSync(out) && statSync(out).mtimeMs > sources) continue;
-  const { status } = spawnSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', 'assembly/index.ts', '--target', target], { stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', 'assembly/index.ts', '--target', target], {
+    stdio: 'inherit',
+  });
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -3,12 +3,16 @@
 // Needs node-llama-cpp where Node finds it: see bench/peers/README.md.
 
 import { parseArgs } from 'node:util';
-import { Llava } from '../../build/src/index.js';
 import { Session } from '../../build/src/generate/session.js';
+import { Llava } from '../../build/src/index.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { prompt: { type: 'string', default: '256' }, tokens: { type: 'string', default: '32' }, rounds: { type: 'string', default: '3' } },
+  options: {
+    prompt: { type: 'string', default: '256' },
+    tokens: { type: 'string', default: '32' },
+    rounds: { type: 'string', default: '3' },
+  },
 });
 const path = positionals[0];
 const [promptRows, tokens, rounds] = [values.prompt, values.tokens, values.rounds].map(Number);

@@ -4,7 +4,7 @@
 
 import { parseArgs } from 'node:util';
 import * as ort from 'onnxruntime-web';
-import { Graph, fixedTensor } from '../../build/src/graph/graph.js';
+import { fixedTensor, Graph } from '../../build/src/graph/graph.js';
 import { linear } from '../../build/src/graph/linear.js';
 import { plan } from '../../build/src/graph/plan.js';
 import { Engine } from '../../build/src/runtime/engine.js';
@@ -48,7 +48,9 @@ for (const rows of [1, 128]) {
   }
   const rates = times.map((t) => (rows * K * N) / median(t) / 1e6);
   peers.forEach((p, i) => {
-    console.log(`rows ${String(rows).padStart(4)}  ${p.name.padEnd(30)} ${rates[i].toFixed(2).padStart(8)} GMAC/s  ${(rates[i] / rates.at(-1)).toFixed(2)}x`);
+    console.log(
+      `rows ${String(rows).padStart(4)}  ${p.name.padEnd(30)} ${rates[i].toFixed(2).padStart(8)} GMAC/s  ${(rates[i] / rates.at(-1)).toFixed(2)}x`,
+    );
   });
 }
 process.exit(0);

@@ -89,7 +89,10 @@ test('what a config refuses', async () => {
   const zero = await open([...without('llama.attention.head_count'), ['llama.attention.head_count', 'u32', 0]]);
   assert.throws(() => ggufTextConfig(zero), code('structure', /got 0, a whole number above 0/));
   const model = await open(LLAMA);
-  assert.throws(() => ggufVisionConfig(model), code('unsupported', /has no vision tower: a projector file \(mmproj\), or a model that holds its tower, is expected here/));
+  assert.throws(
+    () => ggufVisionConfig(model),
+    code('unsupported', /has no vision tower: a projector file \(mmproj\), or a model that holds its tower, is expected here/),
+  );
 });
 
 const CLIP: readonly Pair[] = [

@@ -36,7 +36,8 @@ export const padding = (bytes: number): number => (ALIGNMENT - (bytes % ALIGNMEN
 export function tensorBytes({ name, type, shape }: WriteTensor): number {
   const block = BLOCKS[type];
   const cols = shape.at(-1) ?? 1;
-  if (cols % block.values !== 0) throw new ShapeError(`${name}: a row of ${cols} values is no whole number of ${type} blocks of ${block.values}`);
+  if (cols % block.values !== 0)
+    throw new ShapeError(`${name}: a row of ${cols} values is no whole number of ${type} blocks of ${block.values}`);
   return (shape.reduce((a, b) => a * b, 1) / block.values) * block.bytes;
 }
 
@@ -88,10 +89,12 @@ function writeValue(out: Bytes, v: WriteValue): void {
     }
     case 'string':
       out.u32(VALUE_IDS.string);
-      return out.string(v.value);
+      out.string(v.value);
+      return;
     case 'bool':
       out.u32(VALUE_IDS.bool);
-      return out.raw(new Uint8Array([v.value ? 1 : 0]));
+      out.raw(new Uint8Array([v.value ? 1 : 0]));
+      return;
     default:
       out.u32(VALUE_IDS[v.type]);
       writeNumber(out, v.type, v.value);

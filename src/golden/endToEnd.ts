@@ -61,7 +61,7 @@ export class Comparison {
 /** The uint8 HWC picture `name` of the inputs. */
 export function picture(inputs: Tensors, name: string): RgbImage {
   const t = inputs.get(name);
-  if (!t || t.shape.length !== 3) throw new Mismatch(`inputs: no picture ${name}`);
+  if (t?.shape.length !== 3) throw new Mismatch(`inputs: no picture ${name}`);
   return { height: t.shape[0]!, width: t.shape[1]!, data: t.data as Uint8Array };
 }
 

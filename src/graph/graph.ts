@@ -78,7 +78,10 @@ export class Graph {
   once(op: Op, inputs: readonly Tensor[]): Tensor {
     const key = `${op.name}(${inputs.map((t) => this.#id(t)).join()})`;
     let t = this.#memo.get(key);
-    if (!t) this.#memo.set(key, (t = this.add(op, inputs, {})));
+    if (!t) {
+      t = this.add(op, inputs, {});
+      this.#memo.set(key, t);
+    }
     return t;
   }
 
@@ -109,8 +112,8 @@ export class Graph {
   }
 
   #id(o: object): number {
-    let id = this.#ids.get(o);
-    if (id === undefined) this.#ids.set(o, (id = this.#ids.size));
+    const id = this.#ids.get(o) ?? this.#ids.size;
+    this.#ids.set(o, id);
     return id;
   }
 }

@@ -121,7 +121,8 @@ function pool(type: StorageType): Uint8Array {
     s >>>= 0;
     s ^= s >>> 17;
     s ^= s << 5;
-    return (s >>>= 0);
+    s >>>= 0;
+    return s;
   };
   const half = (x: number): [number, number] => [f32ToF16(x) & 255, f32ToF16(x) >> 8];
   const scale = () => 0.003 * (0.75 + next() / 2 ** 33);

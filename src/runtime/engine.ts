@@ -83,7 +83,10 @@ export class Engine {
   /** Address of a fixed storage: gives it one at first sight. */
   address(storage: Storage): number {
     let at = this.#fixed.get(storage);
-    if (at === undefined) this.#fixed.set(storage, (at = this.heap.allocate(storage.bytes, storage.name)));
+    if (at === undefined) {
+      at = this.heap.allocate(storage.bytes, storage.name);
+      this.#fixed.set(storage, at);
+    }
     return at;
   }
 

@@ -177,8 +177,8 @@ export class PoolRunner implements Runner {
 
   #receive(m: FromWorker): void {
     const w = this.#waiting;
-    if (m.kind === 'error') return this.#fail(new PumiceError('trap', `worker ${m.thread}: ${m.message}`));
-    if (!w) return;
+    if (m.kind === 'error') this.#fail(new PumiceError('trap', `worker ${m.thread}: ${m.message}`));
+    if (!w || m.kind === 'error') return;
     if (m.kind === 'done') {
       if (m.thread === 0) w.ran = m.ran;
       if (m.times) w.times[m.thread] = m.times;

@@ -30,7 +30,12 @@ async function port(): Promise<Port> {
     return { postMessage: (m) => parentPort!.postMessage(m), listen: (f) => void parentPort!.on('message', f) };
   }
   const scope = globalThis as unknown as { postMessage(m: FromWorker): void; onmessage: ((e: MessageEvent<ToWorker>) => void) | null };
-  return { postMessage: (m) => scope.postMessage(m), listen: (f) => void (scope.onmessage = (e) => f(e.data)) };
+  return {
+    postMessage: (m) => scope.postMessage(m),
+    listen(f) {
+      scope.onmessage = (e) => f(e.data);
+    },
+  };
 }
 
 const { postMessage, listen } = await port();
