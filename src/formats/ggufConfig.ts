@@ -156,7 +156,10 @@ export const hasTower = (file: GgufFile): boolean => file.tensors.has('v.class_e
  */
 export function ggufVisionConfig(file: GgufFile): GgufVisionConfig {
   const { meta, name } = file;
-  if (!hasTower(file)) throw new UnsupportedError(`${name}: has no vision tower: a projector file (mmproj), or a model that holds its tower, is expected here`);
+  if (!hasTower(file))
+    throw new UnsupportedError(
+      `${name}: has no vision tower: a projector file (mmproj), or a model that holds its tower, is expected here`,
+    );
   if (!meta.bool('clip.has_vision_encoder', true)) throw new UnsupportedError(`${name}: the projector file has no vision tower`);
   const vision = (rest: string): string => `clip.vision.${rest}`;
   const optional = (key: string): string | null => (meta.has(key) ? meta.string(key) : null);
@@ -219,7 +222,10 @@ function ropeScaling(meta: GgufMetadata, architecture: string): GgufRopeScaling 
     rope_type: type,
     factor,
     ...(meta.has(key('original_context_length')) && { original_max_position_embeddings: meta.u32(key('original_context_length')) }),
-    ...(meta.has(key('attn_factor')) && { attention_factor: meta.f32(key('attn_factor')) }),
+    // llama.cpp multiplies YaRN's own factor by it, config.json replaces it.
+    ...(meta.has(key('attn_factor')) && {
+      attention_factor: meta.f32(key('attn_factor')) * (type === 'yarn' ? 0.1 * Math.log(factor) + 1 : 1),
+    }),
   };
 }
 

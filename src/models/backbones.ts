@@ -10,8 +10,8 @@ import { qwen2 } from './qwen2.ts';
 import { stablelm } from './stablelm.ts';
 
 const FAMILIES: readonly (readonly [names: readonly string[], open: (c: Config) => Backbone])[] = [
-  [['llama', '', 'share4v', 'vicuna', 'yi'], llama],
-  [['mistral', 'openchat'], mistral],
+  [['llama', '', 'share4v', 'InternLMXComposer'], llama],
+  [['mistral'], mistral],
   [['phi3'], phi3],
   [['phi', 'phi2'], phi2],
   [['qwen2', 'qwen1_5', 'qwen1.5'], qwen2],

@@ -115,7 +115,6 @@ export function swiGlu(g: Graph, w: Weights, n: number, h: Tensor, residual?: Te
   const both = fused || stackable(w, pair, [n]) ? stacked(g, w, fused ? [fused] : pair, h, 2 * n) : undefined;
   const gate = both ? columns(both, 0, n) : affine(g, w.at(names.gate), h, n);
   const up = both ? columns(both, n, n) : affine(g, w.at(names.up), h, n);
-  // hidden: h may be the rows of an expert, but it always has the model's width.
   return affine(g, w.at(names.down), g.add(siluMul, [gate, up], {}), colsOf(h.shape), residual);
 }
 

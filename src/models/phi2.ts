@@ -11,12 +11,12 @@ import type { Backbone, Shape } from './backbone.ts';
 import { affine, feedForward, lmHead, ln, selfAttention } from './block.ts';
 import type { Config } from './config.ts';
 import { sizes } from './llama.ts';
-import { rotaryConfig } from './rotary.ts';
+import { rotaryConfig, rotaryDims } from './rotary.ts';
 
 export function phi2(c: Config): Backbone {
   const common = sizes(c);
   const { dim, vocabulary, hidden } = common;
-  const shape: Shape = { ...common, rotary: rotaryConfig(c, Math.trunc(c.number('partial_rotary_factor', 0.5) * dim)), window: undefined };
+  const shape: Shape = { ...common, rotary: rotaryConfig(c, rotaryDims(c.number('partial_rotary_factor', 0.5), dim)), window: undefined };
   const intermediate = c.size('intermediate_size', 4 * hidden);
   const eps = c.number('layer_norm_eps', 1e-5);
   const tied = c.bool('tie_word_embeddings', false);

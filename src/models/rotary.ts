@@ -26,6 +26,9 @@ export interface Rotary {
 export const inverseFrequencies = (theta: number, dims: number): Float32Array =>
   Float32Array.from({ length: dims / 2 }, (_, j) => 1 / Math.fround(theta ** ((2 * j) / dims)));
 
+/** Elements of a head that turn where a config gives their share. A share that a container computed from the count may be a bit below it. */
+export const rotaryDims = (share: number, dim: number): number => Math.trunc(share * dim + 1e-9);
+
 /** The keys of LLaMA-like configs: rope_theta, rope_scaling, rope_pairing. */
 export function rotaryConfig(c: Config, dims: number, theta = 10000): Rotary {
   const base = c.number('rope_theta', theta);

@@ -10,12 +10,12 @@ import type { Backbone, Shape } from './backbone.ts';
 import { feedForward, lmHead, ln, type SelfAttention, selfAttention, swiGlu } from './block.ts';
 import type { Config } from './config.ts';
 import { sizes } from './llama.ts';
-import { rotaryConfig } from './rotary.ts';
+import { rotaryConfig, rotaryDims } from './rotary.ts';
 
 export function stablelm(c: Config): Backbone {
   const common = sizes(c);
   const { dim, vocabulary, hidden } = common;
-  const rotary = rotaryConfig(c, Math.trunc(c.number('partial_rotary_factor', c.number('rope_pct', 0.25)) * dim));
+  const rotary = rotaryConfig(c, rotaryDims(c.number('partial_rotary_factor', c.number('rope_pct', 0.25)), dim));
   const shape: Shape = { ...common, rotary, window: undefined };
   const intermediate = c.size('intermediate_size', 5632);
   const eps = c.number('layer_norm_eps', c.number('norm_eps', 1e-5));
