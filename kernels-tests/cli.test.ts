@@ -1,0 +1,127 @@
+// The command line as a process: clean output on a pipe, JSON, exit codes, Ctrl-C.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { fixture } from './fixtures.ts';
+
+const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+const MODEL = ['--model', fixture('models/gguf/llava15-tiny/model.gguf'), '--mmproj', fixture('models/gguf/llava15-tiny/mmproj.gguf')];
+
+interface Result {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function pumice(args: readonly string[], started: (kill: () => void) => void = () => {}): Promise<Result> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (d) => {
+      stdout += d;
+    });
+    child.stderr.on('data', (d) => {
+      stderr += d;
+    });
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+    started(() => child.kill('SIGINT'));
+  });
+}
+
+/** A 2 x 2 picture. */
+async function withPicture<T>(body: (path: string) => Promise<T>): Promise<T> {
+  const dir = await mkdtemp(join(tmpdir(), 'pumice-'));
+  const path = join(dir, 'picture.bmp');
+  const bmp = Buffer.alloc(54 + 16);
+  bmp.write('BM');
+  bmp.writeUInt32LE(bmp.length, 2);
+  bmp.writeUInt32LE(54, 10);
+  bmp.writeUInt32LE(40, 14);
+  bmp.writeInt32LE(2, 18);
+  bmp.writeInt32LE(2, 22);
+  bmp.writeUInt16LE(1, 26);
+  bmp.writeUInt16LE(24, 28);
+  await writeFile(path, bmp);
+  try {
+    return await body(path);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}
+
+test('run prints the answer and nothing else on a pipe', () =>
+  withPicture(async (path) => {
+    const r = await pumice(['run', ...MODEL, '--image', path, 'what?', '-n', '6']);
+    assert.equal(r.code, 0, r.stderr);
+    assert.equal(r.stderr, '');
+    assert.match(r.stdout, /^\S[^\n]*\n$/);
+  }));
+
+test('run --json gives one object with text and usage', () =>
+  withPicture(async (path) => {
+    const r = await pumice(['run', ...MODEL, '--image', path, '--image', path, 'what?', '-n', '4', '--json', '--threads', '1']);
+    const json = JSON.parse(r.stdout) as { text: string; threads: number; usage: { imageTokens: number; completionTokens: number } };
+    assert.equal(json.threads, 1);
+    assert.equal(json.usage.imageTokens, 32);
+    assert.equal(json.usage.completionTokens, 4);
+  }));
+
+test('the profile names the operations', async () => {
+  const r = await pumice(['run', ...MODEL, 'hello', '-n', '3', '--profile', '--stats']);
+  assert.equal(r.code, 0, r.stderr);
+  assert.match(r.stderr, /decode: matmulQ8 +\d+/);
+  assert.match(r.stderr, /prefill \d+ rows/);
+});
+
+test('inspect lists metadata and types', async () => {
+  const r = await pumice(['inspect', MODEL[1]!]);
+  assert.equal(r.code, 0, r.stderr);
+  assert.match(r.stdout, /general\.architecture = "llama"/);
+  assert.match(r.stdout, /q8_0 +16 tensors/);
+});
+
+test('bad input ends with 2 and says what is wrong', async () => {
+  const cases: [string[], RegExp][] = [
+    [['run', '--model', '/nowhere.gguf', 'x'], /nowhere/],
+    [['run', ...MODEL, '--image', '/nowhere.png', 'x'], /nowhere\.png/],
+    [['run', ...MODEL, '--temp', 'warm', 'x'], /--temp: not a number: warm/],
+    [['run', ...MODEL, '--temp', '-1', 'x'], /temperature/],
+    [['run', ...MODEL, '--threads', '1.5', 'x'], /threads/],
+    [['run', '--bad'], /unknown option/],
+    [['inspect', MAIN], /tried as GGUF and as safetensors/],
+    [['nothing'], /unknown command/],
+  ];
+  for (const [args, message] of cases) {
+    const r = await pumice(args);
+    assert.equal(r.code, 2, `${args.join(' ')}: ${r.stderr}`);
+    assert.match(r.stderr, message);
+    assert.equal(r.stdout, '');
+  }
+});
+
+test('Ctrl-C ends with 130', async () => {
+  // A picture that never comes: the run waits for it.
+  let seen = () => {};
+  const requested = new Promise<void>((resolve) => {
+    seen = resolve;
+  });
+  const server = createServer(() => seen());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/picture.png`;
+  try {
+    const r = await pumice(['run', ...MODEL, '--image', url, 'x'], (kill) => void requested.then(kill));
+    assert.equal(r.code, 130, r.stderr);
+    assert.equal(r.stdout, '');
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
