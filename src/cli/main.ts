@@ -3,7 +3,7 @@
 // 0 done, 1 a defect of ours, 2 bad usage or bad input, 130 stopped by Ctrl-C.
 
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { PumiceError } from '../errors.ts';
 import { inspect } from './inspect.ts';
 import { run } from './run.ts';
@@ -11,7 +11,7 @@ import { synth } from './synth.ts';
 
 const number = (name: string) => (text: string) => {
   const n = Number(text);
-  if (text.trim() === '' || Number.isNaN(n)) throw new CommanderError(2, 'pumice.number', `error: ${name}: not a number: ${text}`);
+  if (text.trim() === '' || Number.isNaN(n)) throw new InvalidArgumentError(`${name}: not a number: ${text}`);
   return n;
 };
 
