@@ -10,6 +10,7 @@ export type { ImageRows } from './generate/session.ts';
 export type { RgbImage } from './image/image.ts';
 export type { ImageInput } from './image/load.ts';
 export type { ChatOptions, LoadOptions, Message, MessagePart } from './llava.ts';
+export type { PictureOptions, PictureView } from './models/model.ts';
 export type { ModelSource } from './models/open.ts';
 export type { Reply } from './reply.ts';
 

@@ -10,7 +10,7 @@ import { type Account, type Chunk, type GenerateOptions, generate, newAccount, n
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
 import type { RgbImage } from './image/image.ts';
 import { type ImageInput, loadImage } from './image/load.ts';
-import type { Checkpoint, Model, ModelOptions } from './models/model.ts';
+import type { Checkpoint, EncodeOptions, Model, ModelOptions, PictureOptions, PictureView } from './models/model.ts';
 import { type CheckpointOptions, type ModelSource, openCheckpointFrom } from './models/open.ts';
 import { openModel } from './models/registry.ts';
 import { Reply } from './reply.ts';
@@ -40,7 +40,9 @@ export interface Message {
   readonly content: string | readonly MessagePart[];
 }
 
-export interface ChatOptions extends GenerateOptions {
+export interface ChatOptions extends GenerateOptions, PictureOptions {
+  /** Sees how each picture was cut and where its visual tokens look; `picture` counts from 0. Pictures encoded before are encoded again. */
+  readonly explain?: (picture: number, image: RgbImage, view: PictureView) => void;
   /** A picture is being encoded: pictures done, and in all. */
   readonly onImage?: (done: number, total: number) => void;
 }
@@ -105,9 +107,12 @@ export class Llava implements AsyncDisposable {
   }
 
   /** Rows that stand for a picture in the language model's sequence: f32 [rows, hidden]. */
-  async embedImage(image: ImageInput, options: { readonly signal?: AbortSignal } = {}): Promise<ImageRows> {
+  async embedImage(image: ImageInput, options: PictureOptions & { readonly signal?: AbortSignal } = {}): Promise<ImageRows> {
     const pixels = await this.#loadImage(image);
-    for await (const rows of this.#exclusive(() => once(() => this.#encode(pixels, newSpent(), options.signal)))) return rows;
+    for await (const rows of this.#exclusive(() =>
+      once(() => this.#encode(pixels, { ...choices(options), spent: newSpent(), ...(options.signal && { signal: options.signal }) })),
+    ))
+      return rows;
     throw new InputError('embedImage: gave no rows');
   }
 
@@ -148,7 +153,16 @@ export class Llava implements AsyncDisposable {
     const images: ImageRows[] = [];
     for (const [i, input] of inputs.entries()) {
       options.onImage?.(i, inputs.length);
-      images.push(await this.#encode(await this.#loadImage(input, options.signal), encoded, options.signal));
+      const image = await this.#loadImage(input, options.signal);
+      const { explain, signal } = options;
+      images.push(
+        await this.#encode(image, {
+          ...choices(options),
+          spent: encoded,
+          ...(signal && { signal }),
+          ...(explain && { explain: (view: PictureView) => explain(i, image, view) }),
+        }),
+      );
     }
     options.onImage?.(inputs.length, inputs.length);
     account.imageRows = images.reduce((n, x) => n + x.rows, 0);
@@ -163,14 +177,19 @@ export class Llava implements AsyncDisposable {
     return loadImage(input, { ...(readFile && { readFile }), ...(signal && { signal }) });
   }
 
-  async #encode(image: RgbImage, spent: Spent, signal?: AbortSignal): Promise<ImageRows> {
+  async #encode(image: RgbImage, options: EncodeOptions): Promise<ImageRows> {
     const { encoder } = this.model;
     if (!encoder)
       throw new InputError(`${this.checkpoint.name}: has no vision tower: give one (mmproj or tower), or leave the pictures out`);
-    const key = await fingerprint(image);
-    let rows = this.#images.get(key);
+    const chosen = choices(options);
+    for (const name of Object.keys(chosen)) {
+      if (!(encoder.choices as readonly string[] | undefined)?.includes(name))
+        throw new InputError(`${name}: ${this.model.name} has no such choice: leave it out`);
+    }
+    const key = `${await fingerprint(image)} ${JSON.stringify(chosen)}`;
+    let rows = options.explain ? undefined : this.#images.get(key);
     if (!rows) {
-      rows = { ...(await encoder.encode(this.programs, image, { spent, ...(signal && { signal }) })), key };
+      rows = { ...(await encoder.encode(this.programs, image, options)), key };
       if (this.#images.size >= KEPT_IMAGES) this.#images.delete(this.#images.keys().next().value!);
     }
     // Used last: dropped last.
@@ -207,6 +226,13 @@ const imagesOf = ({ content }: Message): ImageInput[] =>
 const textual = ({ role, content }: Message): ChatMessage => ({
   role,
   content: typeof content === 'string' ? content : content.map((p) => (p.type === 'text' ? p : { type: 'image' as const })),
+});
+
+/** The choices that the caller made, in one order. */
+const choices = ({ visualTokens, slices, preResize }: PictureOptions): PictureOptions => ({
+  ...(visualTokens !== undefined && { visualTokens }),
+  ...(slices !== undefined && { slices }),
+  ...(preResize !== undefined && { preResize }),
 });
 
 /** Same pixels, same key. */

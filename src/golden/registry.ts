@@ -4,6 +4,7 @@ import { cases as conversations } from './conversations.ts';
 import { cases as formats } from './formats.ts';
 import { cases as ggufModels } from './ggufModels.ts';
 import { cases as llava15 } from './llava15.ts';
+import { cases as mqt } from './mqt.ts';
 import { cases as preprocess } from './preprocess.ts';
 import type { CaseRunner } from './runner.ts';
 import { cases as sampling } from './sampling.ts';
@@ -19,4 +20,5 @@ export const runners: readonly CaseRunner[] = [
   ...preprocess,
   ...llava15,
   ...ggufModels,
+  ...mqt,
 ];

@@ -10,7 +10,7 @@ import { normalizePixels } from '../graph/ops/normalizePixels.ts';
 import { plan } from '../graph/plan.ts';
 import type { Engine } from '../runtime/engine.ts';
 import type { Filter } from './filters.ts';
-import { BLACK, centered, crop, type Rgb, type RgbImage, squareAround, whole } from './image.ts';
+import { BLACK, centered, crop, type Rgb, type RgbImage, squareAround, type Window, whole } from './image.ts';
 import { resize } from './resize.ts';
 
 export interface Size {
@@ -105,6 +105,18 @@ export async function fit(image: RgbImage, settings: ImageSettings, engine: Engi
   const { width, height } = resizedSize(window, settings.size);
   const resized = await resize(image, width, height, engine, { filter: settings.filter, window, fill });
   return settings.crop ? crop(resized, centered(resized, settings.crop.width, settings.crop.height)) : resized;
+}
+
+/** The part of the picture's plane that `fit` shows, in pixels of the picture. */
+export function shownWindow(image: RgbImage, settings: ImageSettings): Window {
+  const window = settings.mode === 'pad' ? squareAround(image) : whole(image);
+  const { width, height } = resizedSize(window, settings.size);
+  const cut = settings.crop
+    ? centered({ ...image, width, height }, settings.crop.width, settings.crop.height)
+    : { left: 0, top: 0, width, height };
+  const x = window.width / width;
+  const y = window.height / height;
+  return { left: window.left + cut.left * x, top: window.top + cut.top * y, width: cut.width * x, height: cut.height * y };
 }
 
 /** The size after resizing and before cutting. */

@@ -56,19 +56,31 @@ export function clipConfig(c: Config): ClipConfig {
   };
 }
 
-/** Builds the tower up to hidden state `depth` (0: what enters the first layer). `w` stands at the tensors named `embeddings`, `encoder`, ... */
-export function clip(g: Graph, w: Weights, c: ClipConfig, pixels: Tensor, depth: number): Tensor {
+/** Pixels of another size than the tower's own, with its table of positions made to fit: [1 + patches, width]. */
+export interface ClipView {
+  readonly height: number;
+  readonly width: number;
+  positions(g: Graph, table: Tensor): Tensor;
+}
+
+/**
+ * Builds the tower up to hidden state `depth` (0: what enters the first layer). `w` stands at the tensors named `embeddings`, `encoder`, ...
+ * `pixels` are f32 [3 * height, width] of the view, or square of the tower's own size.
+ */
+export function clip(g: Graph, w: Weights, c: ClipConfig, pixels: Tensor, depth: number, view?: ClipView): Tensor {
   const { hidden, patch, imageSize } = c;
-  const rows = 1 + Math.floor(imageSize / patch) ** 2;
+  const { height, width } = view ?? { height: imageSize, width: imageSize };
+  const rows = 1 + Math.floor(height / patch) * Math.floor(width / patch);
   const norm = (x: Tensor, at: Weights) => g.add(layerNorm, [x, at.plain('weight', [hidden]), at.plain('bias', [hidden])], { eps: c.eps });
 
   let x = g.section('embeddings', () => {
     const e = w.at('embeddings');
-    const patches = g.add(patchRows, [pixels], { channels: 3, height: imageSize, width: imageSize, patch });
+    const patches = g.add(patchRows, [pixels], { channels: 3, height, width, patch });
     const bias = e.maybePlain('patch_embedding.bias', [hidden]);
     const tokens = linear(g, patches, e.matrix('patch_embedding.weight', [hidden, 3 * patch * patch]), bias ? { bias } : {});
     const withClass = g.add(concatRows, [e.plain('class_embedding', [1, hidden]), tokens], {});
-    return g.tap('vision_embeddings', g.add(add, [withClass, e.plain('position_embedding.weight', [rows, hidden])], {}));
+    const table = e.plain('position_embedding.weight', [1 + Math.floor(imageSize / patch) ** 2, hidden]);
+    return g.tap('vision_embeddings', g.add(add, [withClass, view ? view.positions(g, table) : table], {}));
   });
   x = g.tap('vision_hidden_0', norm(x, w.at('pre_layrnorm'))); // sic
 

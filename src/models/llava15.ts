@@ -2,13 +2,14 @@
 
 import { InputError } from '../errors.ts';
 import { Graph, rows } from '../graph/graph.ts';
+import type { Tensor } from '../graph/tensor.ts';
 import { Weights } from '../graph/weights.ts';
-import { pixelsOf, preprocessing } from '../image/preprocess.ts';
+import { type ImageSettings, pixelsOf, preprocessing } from '../image/preprocess.ts';
 import type { LoadOptions } from '../runtime/load.ts';
 import type { Programs } from '../runtime/programs.ts';
 import type { Hooks } from './backbone.ts';
 import { backboneOf } from './backbones.ts';
-import { type ClipConfig, clip, clipConfig } from './clip.ts';
+import { type ClipConfig, type ClipView, clip, clipConfig } from './clip.ts';
 import type { Config } from './config.ts';
 import { Decoder } from './decoder.ts';
 import { TOWER } from './hubLayout.ts';
@@ -21,7 +22,8 @@ export const llava15: ModelDefinition = {
   open(checkpoint, options) {
     const weights = Weights.over(checkpoint.files, options);
     const decoder = openDecoder(weights, checkpoint.config, options);
-    const encoder = checkpoint.vision && { encoder: singleTile(openTower(weights, checkpoint), checkpoint, options) };
+    const { vision } = checkpoint;
+    const encoder = vision && { encoder: singleTile(openTower(weights, checkpoint), tileSettings(checkpoint, options)) };
     return { name: 'llava-1.5', weights: [weights], decoder, ...encoder };
   },
 };
@@ -51,22 +53,43 @@ export interface Tower {
   run(programs: Programs, tiles: readonly Float32Array[], options?: EncodeOptions): Promise<Float32Array[]>;
 }
 
-export function openTower(weights: Weights, { config, vision }: Checkpoint): Tower {
+/** What a variant has instead of the square tile and the MLP. */
+export interface TowerVariant {
+  /** Name of its program. */
+  readonly name: string;
+  /** Tokens for the language model, f32 [rows, hidden], from the selected features f32 [patches, width]. */
+  project(g: Graph, features: Tensor): Tensor;
+  /** Size and positions of a tile; default: the tower's own. */
+  readonly view?: ClipView;
+  /** Values of inputs that the variant added to the graph. */
+  readonly inputs?: Readonly<Record<string, Float32Array | Int32Array>>;
+}
+
+export function openTower(weights: Weights, { config, vision }: Checkpoint, variant?: TowerVariant): Tower {
   const clip = clipConfig(vision!.config);
   const hidden = config.size('hidden_size', 4096);
-  const build = () => towerGraph(weights, config, clip);
+  const mlp = (g: Graph, features: Tensor) =>
+    projector(g, weights.at('model.mm_projector'), config.string('mm_projector_type', 'linear'), features, clip.hidden, hidden);
+  const { name, project, view, inputs = {} } = variant ?? { name: 'tower', project: mlp };
+  const build = () => {
+    const g = new Graph(name);
+    const features = g.tap('vision_features', towerFeatures(g, weights.at(TOWER), config, clip, view));
+    g.section('projector', () => g.output('projected', project(g, features)));
+    return g;
+  };
   return {
     config: clip,
     side: Math.floor(clip.imageSize / clip.patch),
     hidden,
     async prepare(programs, load) {
-      await programs.get('tower', build, [], load);
+      await programs.get(name, build, [], load);
     },
     async run(programs, tiles, { spent, signal, keep = [], visit } = {}) {
-      const program = await programs.get('tower', build, keep);
+      const program = await programs.get(name, build, keep);
       const all: Float32Array[] = [];
       for (const pixels of tiles) {
         programs.engine.write(program, 'pixels', pixels);
+        for (const [input, data] of Object.entries(inputs)) programs.engine.write(program, input, data);
         await programs.run(program, spent, signal);
         visit?.(program, pixels);
         all.push(programs.engine.read(program, 'projected'));
@@ -76,26 +99,24 @@ export function openTower(weights: Weights, { config, vision }: Checkpoint): Tow
   };
 }
 
-function towerGraph(w: Weights, c: Config, vision: ClipConfig): Graph {
-  const g = new Graph('tower');
-  const size = vision.imageSize;
-  const pixels = g.input('pixels', 'f32', [3 * size, size]);
+/** The hidden state that the config selects, without the class row unless it asks for it. */
+function towerFeatures(g: Graph, w: Weights, c: Config, vision: ClipConfig, view?: ClipView): Tensor {
+  const { height, width } = view ?? { height: vision.imageSize, width: vision.imageSize };
+  const pixels = g.input('pixels', 'f32', [3 * height, width]);
   const select = c.number('mm_vision_select_layer', -2);
   const depth = select < 0 ? vision.layers + 1 + select : select;
-  const hidden = clip(g, w.at(TOWER), vision, pixels, depth);
-  const patches = Math.floor(size / vision.patch) ** 2;
-  const features = c.string('mm_vision_select_feature', 'patch') === 'patch' ? rows(hidden, 1, patches) : hidden;
-  g.tap('vision_features', features);
-  g.section('projector', () => {
-    const type = c.string('mm_projector_type', 'linear');
-    g.output('projected', projector(g, w.at('model.mm_projector'), type, features, vision.hidden, c.size('hidden_size', 4096)));
-  });
-  return g;
+  const hidden = clip(g, w, vision, pixels, depth, view);
+  const patches = Math.floor(height / vision.patch) * Math.floor(width / vision.patch);
+  return c.string('mm_vision_select_feature', 'patch') === 'patch' ? rows(hidden, 1, patches) : hidden;
 }
 
-function singleTile(tower: Tower, { config, vision }: Checkpoint, options: ModelOptions): ImageEncoder {
+/** How a checkpoint wants pictures: one square tile. */
+export function tileSettings({ config, vision }: Checkpoint, options: ModelOptions): ImageSettings {
   const mode = options.imageMode ?? (config.string('image_aspect_ratio', 'square') === 'pad' ? 'pad' : 'square');
-  const settings = preprocessing(vision!.preprocessor.values, mode, vision!.preprocessor.where);
+  return preprocessing(vision!.preprocessor.values, mode, vision!.preprocessor.where);
+}
+
+function singleTile(tower: Tower, settings: ImageSettings): ImageEncoder {
   return {
     prepare: tower.prepare,
     async encode(programs, image, encode) {

@@ -4,7 +4,9 @@ import type { TensorFiles } from '../formats/tensors.ts';
 import type { ImageRows } from '../generate/session.ts';
 import type { KvType } from '../graph/kv.ts';
 import type { Weights } from '../graph/weights.ts';
-import type { RgbImage } from '../image/image.ts';
+import type { RgbImage, Window } from '../image/image.ts';
+import type { Size } from '../image/preprocess.ts';
+import type { Program } from '../runtime/engine.ts';
 import type { LoadOptions } from '../runtime/load.ts';
 import type { Programs, Spent } from '../runtime/programs.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -38,17 +40,45 @@ export interface ModelOptions {
   readonly imageMode?: 'pad' | 'square';
 }
 
-export interface EncodeOptions {
+/** What the caller may choose for each picture, where the model has the choice. */
+export interface PictureOptions {
+  /** MQT: tokens that stand for the picture, 1 to the checkpoint's number of queries (256), which is the default. */
+  readonly visualTokens?: number;
+  /** UHD: slices of the picture at most, besides the overview; 1: only the overview. Default: the checkpoint's number (7). */
+  readonly slices?: number;
+  /** UHD: resize the longer side to so many pixels before slicing; null: slice the picture as it is. Default 1024, as in evaluations. */
+  readonly preResize?: number | null;
+}
+
+/** One run of the tower over a part of a picture: for showing how it was cut and what was looked at. */
+export interface PictureView {
+  /** `picture`, `overview`, `slice 2,1` (column, row). */
+  readonly name: string;
+  /** What the tower saw, in pixels of the picture; with padding it reaches beyond. */
+  readonly window: Window;
+  /** The tower's patches. */
+  readonly grid: Size;
+  /** Where each visual token looks: f32 [tokens, patches], row-major over the grid, each row a distribution. */
+  readonly attention?: Float32Array;
+  /** 1 where a patch is kept, 0 where it was dropped. */
+  readonly kept?: Uint8Array;
+}
+
+export interface EncodeOptions extends PictureOptions {
   readonly spent?: Spent;
   readonly signal?: AbortSignal;
   /** Intermediates to keep, for `visit`. */
   readonly keep?: readonly string[];
   /** Sees the program after each run: goldens and explanations. */
-  readonly visit?: (program: import('../runtime/engine.ts').Program, pixels: Float32Array) => void;
+  readonly visit?: (program: Program, pixels: Float32Array) => void;
+  /** Sees what each run of the tower looked at. */
+  readonly explain?: (view: PictureView) => void;
 }
 
 /** The picture half of a model. */
 export interface ImageEncoder {
+  /** Choices that the model has; others are refused. */
+  readonly choices?: readonly (keyof PictureOptions)[];
   /** Loads what encoding needs before the first picture comes. */
   prepare(programs: Programs, load?: LoadOptions): Promise<void>;
   /** Rows that stand for the picture in the language model's sequence. */
