@@ -4,9 +4,7 @@
 //   spatial        [base rows; rows of the grid, row-major over all tiles]
 //   spatial_unpad  the same without the padding, and `image_newline` at the end of every grid row
 
-import { FormatError, UnsupportedError } from '../errors.ts';
-import { dequantize } from '../formats/dequantize.ts';
-import type { TensorFiles } from '../formats/tensors.ts';
+import { UnsupportedError } from '../errors.ts';
 import { Weights } from '../graph/weights.ts';
 import { preprocessAnyres, readPinpoints } from '../image/anyres.ts';
 import { preprocessing, type Size } from '../image/preprocess.ts';
@@ -25,12 +23,12 @@ export const llava16: ModelDefinition = {
       name: 'llava-1.6',
       weights: [weights],
       decoder,
-      ...(checkpoint.vision && { encoder: tiled(openTower(weights, checkpoint), checkpoint) }),
+      ...(checkpoint.vision && { encoder: tiled(weights, openTower(weights, checkpoint), checkpoint) }),
     };
   },
 };
 
-function tiled(tower: Tower, { config, vision, files }: Checkpoint): ImageEncoder {
+function tiled(weights: Weights, tower: Tower, { config, vision }: Checkpoint): ImageEncoder {
   const settings = preprocessing(vision!.preprocessor.values, 'square', vision!.preprocessor.where);
   const merge = config.string('mm_patch_merge_type', 'flat');
   if (!MERGES.includes(merge))
@@ -47,7 +45,7 @@ function tiled(tower: Tower, { config, vision, files }: Checkpoint): ImageEncode
       const size = 3 * pixels.width * pixels.height;
       const tiles = Array.from({ length: pixels.tiles }, (_, i) => pixels.data.subarray(i * size, (i + 1) * size));
       const features = await tower.run(programs, tiles, options);
-      if (merge === 'spatial_unpad') newline ??= await readVector(files, 'model.image_newline', tower.hidden);
+      if (merge === 'spatial_unpad') newline ??= await weights.values('model.image_newline', tower.hidden);
       const rows = merge === 'flat' ? concat(features) : merged(features, tower, pixels.grid, image, newline);
       return { features: rows, rows: rows.length / tower.hidden };
     },
@@ -86,15 +84,6 @@ export function unpad(canvas: Size, image: Size): { top: number; bottom: number;
   }
   const pad = Math.floor((cw - Math.trunc(image.width * (ch / image.height))) / 2);
   return { top: 0, bottom: ch, left: pad, right: cw - pad };
-}
-
-async function readVector(files: TensorFiles, name: string, size: number): Promise<Float32Array> {
-  const info = files.tensors.get(name);
-  if (!info || info.shape.reduce((a, b) => a * b, 1) !== size)
-    throw new FormatError('structure', `${files.name}: needs ${name} of ${size} values: got ${info ? `[${info.shape}]` : 'none'}`);
-  const bytes = new Uint8Array(info.bytes);
-  await files.readInto(info, bytes);
-  return dequantize(info.type, bytes);
 }
 
 function concat(parts: readonly Float32Array[]): Float32Array {
