@@ -4,11 +4,12 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cases as formats } from '../../src/golden/formats.ts';
+import { cases as quantize } from '../../src/golden/quantize.ts';
 import { cases as torchBin } from '../../src/golden/torchBin.ts';
 import { fixture } from '../fixtures.ts';
 
 const root = fixture('formats');
-const cases = [...formats, ...torchBin];
+const cases = [...formats, ...quantize, ...torchBin];
 const all = [
   { system: 'gguf-bad', name: '' },
   ...['gguf', 'torch-bin'].flatMap((system) => readdirSync(join(root, system)).map((name) => ({ system, name }))),

@@ -6,6 +6,7 @@ import { cases as ggufModels } from './ggufModels.ts';
 import { cases as llava15 } from './llava15.ts';
 import { cases as mqt } from './mqt.ts';
 import { cases as preprocess } from './preprocess.ts';
+import { cases as quantize } from './quantize.ts';
 import type { CaseRunner } from './runner.ts';
 import { cases as sampling } from './sampling.ts';
 import { cases as tokenizers } from './tokenizers.ts';
@@ -21,4 +22,5 @@ export const runners: readonly CaseRunner[] = [
   ...llava15,
   ...ggufModels,
   ...mqt,
+  ...quantize,
 ];
