@@ -32,6 +32,7 @@ import { quantizeRows } from './kernels/matmul/quantizeRows.ts';
 import { layerNorm } from './kernels/norm/layerNorm.ts';
 import { rmsNorm } from './kernels/norm/rmsNorm.ts';
 import { softmax } from './kernels/norm/softmax.ts';
+import { selectRows } from './kernels/prune/selectRows.ts';
 import { argmax } from './kernels/reduce/argmax.ts';
 import { meanRows } from './kernels/reduce/meanRows.ts';
 import { concatCols } from './kernels/rows/concatCols.ts';
@@ -164,6 +165,9 @@ export function run(program: usize, count: i32, thread: i32, threads: i32): i32 
         break;
       case op.OP_MIX_HEADS:
         mixHeads(record, thread, threads);
+        break;
+      case op.OP_SELECT_ROWS:
+        selectRows(record, thread, threads);
         break;
       default:
         unreachable();

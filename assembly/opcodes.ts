@@ -38,3 +38,4 @@ export const OP_MEAN_ROWS = 75;
 export const OP_SAMPLE_ROWS = 90;
 export const OP_HEAD_SCORES = 91;
 export const OP_MIX_HEADS = 92;
+export const OP_SELECT_ROWS = 80;

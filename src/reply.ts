@@ -56,6 +56,8 @@ function usageOf(a: Account, encoded: Spent): Usage {
     encodeFlops: 2 * encoded.macs,
     prefillFlops: 2 * a.prefill.macs,
     decodeFlops: 2 * a.decode.macs,
+    kvBytes: a.kv.kept,
+    kvBytesDense: a.kv.dense,
     finishReason: a.finishReason,
   };
 }

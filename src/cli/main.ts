@@ -39,6 +39,7 @@ program
   .option('-c, --ctx-size <rows>', 'rows that the KV cache holds', number('--ctx-size'))
   .addOption(new Option('--cache-type <type>', 'element type of the KV cache').choices(['f32', 'f16', 'q8']).default('f16'))
   .addOption(new Option('--image-mode <mode>', 'how pictures become square').choices(['pad', 'square']))
+  .option('--prune <method>', 'fewer picture rows: fastv:K:R, visionzip:DOMINANT:CONTEXTUAL, prumerge, prumerge-plus, tome:R')
   .option('--conversation <name>', 'built-in conversation, e.g. vicuna_v1')
   .option('--system <text>', 'system message')
   .option('-n, --max-tokens <n>', 'tokens of the answer at most', number('--max-tokens'), 512)

@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '../errors.ts';
 import { Llava, type LoadOptions, type MessagePart, type Usage } from '../index.ts';
+import { parsePruning } from '../models/pruning.ts';
 import { Profile } from '../profile/profile.ts';
 import { progress } from './progress.ts';
 
@@ -18,6 +19,8 @@ export interface RunOptions {
   readonly ctxSize?: number;
   readonly cacheType: 'f32' | 'f16' | 'q8';
   readonly imageMode?: 'pad' | 'square';
+  /** Method and numbers: `fastv:2:0.5`. */
+  readonly prune?: string;
   readonly conversation?: string;
   readonly system?: string;
   readonly maxTokens: number;
@@ -110,6 +113,7 @@ const loadOptions = (o: RunOptions): LoadOptions => ({
   ...(o.tower === undefined ? {} : { tower: o.tower }),
   ...(o.ctxSize === undefined ? {} : { context: o.ctxSize }),
   ...(o.imageMode === undefined ? {} : { imageMode: o.imageMode }),
+  ...(o.prune === undefined ? {} : { prune: parsePruning(o.prune) }),
   ...(o.conversation === undefined ? {} : { conversation: o.conversation }),
 });
 
@@ -124,6 +128,7 @@ function stats(u: Usage, loadMs: number, { engine }: Llava): string {
     `pictures ${u.imageTokens} rows in ${u.encodeMs.toFixed(0)} ms, ${gops(u.encodeFlops, u.encodeMs)}`,
     `prefill ${fresh} rows (${u.cachedTokens} cached) in ${u.prefillMs.toFixed(0)} ms, ${rate(fresh, u.prefillMs)}, ${gops(u.prefillFlops, u.prefillMs)}`,
     `decode ${u.completionTokens} tokens in ${u.decodeMs.toFixed(0)} ms, ${rate(u.completionTokens - 1, u.decodeMs)}, ${gops(u.decodeFlops, u.decodeMs)}`,
+    `cache ${mib(u.kvBytes)} MiB${u.kvBytes < u.kvBytesDense ? ` of ${mib(u.kvBytesDense)} without pruning` : ''}`,
     '',
   ].join('\n');
 }

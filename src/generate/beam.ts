@@ -5,7 +5,7 @@
 // A step looks at the 2 * numBeams best candidates, best first: an end token among the first numBeams finishes a hypothesis, the others
 // fill the running beams. The beams take turns in one cache: before a beam runs, the rows that differ are copied back.
 
-import { InputError } from '../errors.ts';
+import { InputError, UnsupportedError } from '../errors.ts';
 import type { Spent } from '../runtime/programs.ts';
 import { exp } from './exp.ts';
 import type { Piece, Session, Snapshot } from './session.ts';
@@ -59,6 +59,8 @@ export async function beamSearch(
 ): Promise<{ hypotheses: Hypothesis[]; reused: number; rows: number }> {
   const { numBeams, maxTokens, end, lengthPenalty = 1, earlyStopping = false, signal, spent } = options;
   if (!Number.isInteger(numBeams) || numBeams < 1) throw new InputError(`numBeams: must be a positive integer: got ${numBeams}`);
+  if (session.decoder.hooks.recompute)
+    throw new UnsupportedError('numBeams: needs a cache: this model runs the whole sequence at every token');
   const first = await session.prefill(prompt, {
     ...(spent && { spent: spent.prefill }),
     ...(signal && { signal }),

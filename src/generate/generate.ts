@@ -35,6 +35,9 @@ export interface Usage {
   readonly encodeFlops: number;
   readonly prefillFlops: number;
   readonly decodeFlops: number;
+  /** Bytes that the KV cache's rows take at the end, and would take if every layer kept every row. */
+  readonly kvBytes: number;
+  readonly kvBytesDense: number;
   readonly finishReason: FinishReason;
 }
 
@@ -51,6 +54,7 @@ export interface Account {
   cachedTokens: number;
   promptRows: number;
   imageRows: number;
+  kv: Session['kvBytes'];
   readonly prefill: Spent;
   readonly decode: Spent;
 }
@@ -62,6 +66,7 @@ export const newAccount = (): Account => ({
   cachedTokens: 0,
   promptRows: 0,
   imageRows: 0,
+  kv: { kept: 0, dense: 0 },
   prefill: newSpent(),
   decode: newSpent(),
 });
@@ -91,6 +96,7 @@ export async function* generate(
   });
   account.cachedTokens = first.reused;
   account.promptRows = first.rows;
+  account.kv = session.kvBytes;
   let { logits } = first;
   const room = session.decoder.options.context - session.length + 1;
 
@@ -111,7 +117,10 @@ export async function* generate(
       account.finishReason = 'stop';
       return;
     }
-    if (n + 1 < Math.min(maxTokens, room)) logits = await session.step(id, account.decode, signal);
+    if (n + 1 < Math.min(maxTokens, room)) {
+      logits = await session.step(id, account.decode, signal);
+      account.kv = session.kvBytes;
+    }
   }
   const rest = matcher.push(text.flush());
   const tail = rest.stopped ? rest.text : rest.text + matcher.flush();
@@ -138,6 +147,7 @@ async function* searched(
   });
   account.cachedTokens = found.reused;
   account.promptRows = found.rows;
+  account.kv = session.kvBytes;
   const best = found.hypotheses[0]?.ids ?? [];
   const ended = tokenizer.endOfGeneration.has(best.at(-1) ?? -1);
   const ids = ended ? best.slice(0, -1) : best;

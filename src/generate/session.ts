@@ -46,6 +46,8 @@ export class Session {
   #cached: Row[] = [];
   /** Rows in the caches of each group of layers (`Decoder.groups`) after each run; the first group has all rows, always. */
   #marks: Mark[] = [];
+  /** Tokens fed one by one since the last prompt. */
+  #generated = 0;
   /** What the decoder's tables were written for. */
   #regime: number | undefined;
 
@@ -85,13 +87,13 @@ export class Session {
   ): Promise<{ logits: Float32Array; reused: number; rows: number }> {
     const rows = this.#rows(prompt);
     this.truncate(this.#shared(rows));
-    const { chunk } = this.decoder.options;
     const program = await this.#program('prefill');
     await this.#writeTables(rows.length);
+    this.#generated = 0;
     const reused = this.length;
-    for (let at = reused; at < rows.length; at += chunk) {
-      await this.#run('prefill', program, rows.slice(at, at + chunk), rows.length, options);
-      options.onProgress?.(Math.min(rows.length, at + chunk) - reused, rows.length - reused);
+    for (const [at, to] of this.#chunks(reused, rows)) {
+      await this.#run('prefill', program, rows.slice(at, to), { rows, start: reused, generated: 0 }, options);
+      options.onProgress?.(to - reused, rows.length - reused);
     }
     return { logits: this.programs.engine.read(program, 'logits'), reused, rows: rows.length };
   }
@@ -106,31 +108,70 @@ export class Session {
     options: { keep?: readonly string[]; spent?: Spent; signal?: AbortSignal; reuse?: boolean } = {},
   ): Promise<number> {
     const rows = this.#rows(prompt);
-    const { chunk } = this.decoder.options;
     this.truncate(options.reuse ? this.#shared(rows) : 0);
     const program = await this.#program('score', options.keep);
     await this.#writeTables(rows.length);
-    for (let at = this.length; at < rows.length; at += chunk) {
-      const part = rows.slice(at, at + chunk);
-      await this.#run('score', program, part, rows.length, options);
-      visit(program, at, part.length);
+    const start = this.length;
+    this.#generated = 0;
+    for (const [at, to] of this.#chunks(start, rows)) {
+      await this.#run('score', program, rows.slice(at, to), { rows, start, generated: 0 }, options);
+      visit(program, at, to - at);
     }
     return rows.length;
   }
 
   /** Appends one token; returns the logits after it, f32 [vocabulary]. */
   async step(id: number, spent?: Spent, signal?: AbortSignal): Promise<Float32Array> {
+    const options = { ...(spent && { spent }), ...(signal && { signal }) };
+    const rows = [...this.#cached, ...this.#rows([id])];
+    const generated = ++this.#generated;
+    if (this.decoder.hooks.recompute) {
+      const program = await this.#program('prefill');
+      this.truncate(0);
+      for (const [at, to] of this.#chunks(0, rows))
+        await this.#run('prefill', program, rows.slice(at, to), { rows, start: 0, generated }, options);
+      return this.programs.engine.read(program, 'logits');
+    }
     const program = await this.#program('decode');
     if (this.#regime === undefined) await this.#writeTables(1);
-    await this.#run('decode', program, this.#rows([id]), this.length + 1, { ...(spent && { spent }), ...(signal && { signal }) });
+    await this.#run('decode', program, rows.slice(-1), { rows, start: this.length, generated }, options);
     return this.programs.engine.read(program, 'logits');
+  }
+
+  /** Rows in each layer's cache. */
+  get cacheRows(): number[] {
+    const { groups, backbone } = this.decoder;
+    const lengths = this.#lengths();
+    return Array.from({ length: backbone.layers }, (_, i) => lengths[groups.findLastIndex((g) => (g.from ?? 0) <= i)]!);
+  }
+
+  /** Bytes that the rows in the caches take, and would take if every layer had every row. */
+  get kvBytes(): { readonly kept: number; readonly dense: number } {
+    const row = this.decoder.caches.map(({ k, v }) => (k.storage.bytes + v.storage.bytes) / (k.shape[1] as number));
+    const sum = (rows: readonly number[]) => row.reduce((n, bytes, i) => n + bytes * rows[i]!, 0);
+    return { kept: sum(this.cacheRows), dense: sum(row.map(() => this.length)) };
+  }
+
+  /** Where chunks of a prompt begin and end: no longer than a chunk, and, where a variant needs it, not within a picture. */
+  *#chunks(from: number, rows: readonly Row[]): Generator<readonly [at: number, to: number]> {
+    const { options, hooks } = this.decoder;
+    for (let at = from; at < rows.length; ) {
+      let to = Math.min(rows.length, at + options.chunk);
+      if (hooks.wholePictures) {
+        while (to > at && to < rows.length && (rows[to]!.row ?? 0) > 0) to--;
+        if (to === at)
+          throw new InputError(`chunk: a picture must fit into one: got more than ${options.chunk} rows, load with a larger chunk`);
+      }
+      yield [at, to];
+      at = to;
+    }
   }
 
   async #run(
     kind: DecoderProgram,
     program: Program,
     rows: readonly Row[],
-    total: number,
+    prompt: { readonly rows: readonly Row[]; readonly start: number; readonly generated: number },
     { spent, signal }: { spent?: Spent; signal?: AbortSignal },
   ): Promise<void> {
     const { engine } = this.programs;
@@ -155,7 +196,8 @@ export class Session {
       Int32Array.from(rows, (_, i) => past + i),
     );
     if (rows.some((r) => r.image)) engine.write(program, 'hidden', hiddenRows(rows, decoder.backbone.hidden));
-    decoder.hooks.beforeRun?.({ engine, program, kind, past, rows, total });
+    const { start, generated } = prompt;
+    decoder.hooks.beforeRun?.({ engine, program, kind, past, rows, total: prompt.rows.length, prompt: prompt.rows, start, generated });
     await this.programs.run(program, spent, signal);
     this.#cached.push(...rows);
     if (decoder.groups.length > 1) {

@@ -6,12 +6,12 @@ import { cases as ggufModels } from './ggufModels.ts';
 import { cases as llava15 } from './llava15.ts';
 import { cases as mqt } from './mqt.ts';
 import { cases as preprocess } from './preprocess.ts';
+import { cases as pruning } from './pruning.ts';
 import { cases as quantize } from './quantize.ts';
 import type { CaseRunner } from './runner.ts';
 import { cases as sampling } from './sampling.ts';
 import { cases as tokenizers } from './tokenizers.ts';
 import { cases as torchBin } from './torchBin.ts';
-import { cases as uhd } from './uhd.ts';
 
 export const runners: readonly CaseRunner[] = [
   ...formats,
@@ -24,5 +24,5 @@ export const runners: readonly CaseRunner[] = [
   ...ggufModels,
   ...mqt,
   ...quantize,
-  ...uhd,
+  ...pruning,
 ];

@@ -10,6 +10,7 @@ import { gatherRows } from '../graph/ops/gatherRows.ts';
 import type { Cell, Dim, Tensor } from '../graph/tensor.ts';
 import type { Weights } from '../graph/weights.ts';
 import type { Engine, Program } from '../runtime/engine.ts';
+import type { DecoderOptions } from './decoder.ts';
 import type { Rotary } from './rotary.ts';
 
 /** Sizes that all families have. */
@@ -82,6 +83,8 @@ export interface CacheGroup {
   readonly past: Cell;
   /** Rows that a run has added: written by the run. Absent: all rows of the chunk. */
   readonly added?: Cell;
+  /** The group's first layer; it reaches to the next group. Default 0. */
+  readonly from?: number;
 }
 
 /** What a variant may know and write before a run. */
@@ -95,6 +98,12 @@ export interface Run {
   readonly rows: readonly { readonly id: number; readonly row?: number }[];
   /** Rows of the session when the whole prompt will be in: the same for every chunk of a prefill. */
   readonly total: number;
+  /** All rows that the session will have when the prompt is in: those of earlier runs too. */
+  readonly prompt: readonly { readonly id: number; readonly row?: number }[];
+  /** Rows that the session had when this prompt began. */
+  readonly start: number;
+  /** Rows at the end of the prompt that are answered tokens, fed again (`Hooks.recompute`). */
+  readonly generated: number;
 }
 
 /** How a variant changes a backbone. */
@@ -107,8 +116,34 @@ export interface Hooks {
   attend?(g: Graph, i: number, a: Attend): Tensor | undefined;
   /** Further groups of cache lengths, for streams whose `past` a hook has replaced. */
   readonly groups?: readonly CacheGroup[];
+  /** A picture's rows must lie in one chunk: decisions are taken over all of them. */
+  readonly wholePictures?: boolean;
+  /** Each token of an answer runs the whole sequence again: the cache serves only within a run. */
+  readonly recompute?: boolean;
   /** Writes the variant's own cells and inputs. */
   beforeRun?(run: Run): void;
+}
+
+/** Hooks, or what gives them when sizes are known. */
+export type HooksOf = Hooks | ((b: Backbone, options: DecoderOptions) => Hooks);
+
+/** Both variants' changes, `a` first; where both replace the same, `a` does. */
+export function bothHooks(a: Hooks, b: Hooks): Hooks {
+  return {
+    beforeLayer: (g, i, s) => {
+      const t = a.beforeLayer?.(g, i, s) ?? s;
+      return b.beforeLayer?.(g, i, t) ?? t;
+    },
+    ffn: (g, i, w, h, residual) => a.ffn?.(g, i, w, h, residual) ?? b.ffn?.(g, i, w, h, residual),
+    attend: (g, i, x) => a.attend?.(g, i, x) ?? b.attend?.(g, i, x),
+    groups: [...(a.groups ?? []), ...(b.groups ?? [])],
+    wholePictures: (a.wholePictures || b.wholePictures) === true,
+    recompute: (a.recompute || b.recompute) === true,
+    beforeRun: (run) => {
+      a.beforeRun?.(run);
+      b.beforeRun?.(run);
+    },
+  };
 }
 
 /** Builds all layers; each one's result is tapped as `lm_hidden_<i + 1>`. */

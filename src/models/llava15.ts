@@ -7,11 +7,12 @@ import { Weights } from '../graph/weights.ts';
 import { type ImageSettings, pixelsOf, preprocessing } from '../image/preprocess.ts';
 import type { LoadOptions } from '../runtime/load.ts';
 import type { Programs } from '../runtime/programs.ts';
-import type { Hooks } from './backbone.ts';
+import { bothHooks, type HooksOf } from './backbone.ts';
 import { backboneOf } from './backbones.ts';
 import { type ClipConfig, type ClipView, clip, clipConfig } from './clip.ts';
 import type { Config } from './config.ts';
 import { Decoder } from './decoder.ts';
+import { fastv } from './fastv.ts';
 import { TOWER } from './hubLayout.ts';
 import type { Checkpoint, EncodeOptions, ImageEncoder, ModelDefinition, ModelOptions } from './model.ts';
 import { projector } from './projector.ts';
@@ -28,17 +29,23 @@ export const llava15: ModelDefinition = {
   },
 };
 
-/** The language half, with the options' defaults; `hooks`: what a variant changes. */
-export function openDecoder(weights: Weights, config: Config, options: ModelOptions, hooks: Hooks = {}): Decoder {
+/** Rows of a chunk by default where decisions are taken over a whole picture. */
+export const PICTURE_CHUNK = 1024;
+
+/** The language half, with the options' defaults; `hooks`: what a variant changes. FastV meets any of them. */
+export function openDecoder(weights: Weights, config: Config, options: ModelOptions, hooks: HooksOf = {}): Decoder {
   const backbone = backboneOf(config);
   const context = options.context ?? Math.min(backbone.context, 4096);
   if (!Number.isInteger(context) || context < 1) throw new InputError(`context: must be a positive integer: got ${context}`);
-  return new Decoder(
-    weights,
-    backbone,
-    { context, chunk: Math.min(options.chunk ?? 512, context), cacheType: options.cacheType ?? 'kv-f16' },
-    hooks,
-  );
+  const { prune } = options;
+  const drops = prune?.method === 'fastv';
+  const sizes = {
+    context,
+    chunk: Math.min(options.chunk ?? (drops ? PICTURE_CHUNK : 512), context),
+    cacheType: options.cacheType ?? 'kv-f16',
+  };
+  const own = typeof hooks === 'function' ? hooks(backbone, sizes) : hooks;
+  return new Decoder(weights, backbone, sizes, drops ? bothHooks(own, fastv(backbone, sizes, prune)) : own);
 }
 
 /** Tower and projector of a checkpoint: one tile of pixels in, projected rows out. */

@@ -12,6 +12,7 @@ import type { Programs, Spent } from '../runtime/programs.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Config } from './config.ts';
 import type { Decoder } from './decoder.ts';
+import type { Pruning } from './pruning.ts';
 
 /** A checkpoint in canonical form: keys of the original LLaVA config.json, tensor names of the original LLaVA layout, whatever the container. */
 export interface Checkpoint {
@@ -38,6 +39,8 @@ export interface ModelOptions {
   readonly cacheType?: KvType;
   /** `pad`: letterbox to a square; `square`: shorter edge and centre crop; default: what the checkpoint says. */
   readonly imageMode?: 'pad' | 'square';
+  /** Drops or merges picture rows; default: none. */
+  readonly prune?: Pruning;
 }
 
 /** What the caller may choose for each picture, where the model has the choice. */
@@ -90,6 +93,8 @@ export interface Model {
   readonly weights: readonly Weights[];
   readonly decoder: Decoder;
   readonly encoder?: ImageEncoder;
+  /** Methods that drop rows in the tower fit: one tile, rows in any number. */
+  readonly prunesTower?: boolean;
 }
 
 /** One model family: a file in src/models and a line in the registry. */

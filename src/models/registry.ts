@@ -1,15 +1,21 @@
 // Every model family, most particular first. A new model is its file and one line here.
 
+import { UnsupportedError } from '../errors.ts';
 import { llava15 } from './llava15.ts';
 import { llava16 } from './llava16.ts';
 import type { Checkpoint, Model, ModelDefinition, ModelOptions } from './model.ts';
 import { mqt } from './mqt.ts';
-import { uhd } from './uhd.ts';
+import { isTowerPruning } from './pruning.ts';
 
-const FAMILIES: readonly ModelDefinition[] = [mqt, uhd, llava16, llava15];
+const FAMILIES: readonly ModelDefinition[] = [mqt, llava16, llava15];
 
 /** Opens a checkpoint with the first family that knows it. */
 export function openModel(checkpoint: Checkpoint, options: ModelOptions = {}): Model {
   const family = FAMILIES.find((f) => f.matches(checkpoint)) ?? llava15;
-  return family.open(checkpoint, options);
+  const model = family.open(checkpoint, options);
+  if (isTowerPruning(options.prune) && !model.prunesTower)
+    throw new UnsupportedError(
+      `prune: ${options.prune.method}: does not meet ${model.name}: it needs a picture of one tile and a tower with a class row`,
+    );
+  return model;
 }
