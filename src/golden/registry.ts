@@ -12,6 +12,7 @@ import type { CaseRunner } from './runner.ts';
 import { cases as sampling } from './sampling.ts';
 import { cases as tokenizers } from './tokenizers.ts';
 import { cases as torchBin } from './torchBin.ts';
+import { cases as uhd } from './uhd.ts';
 
 export const runners: readonly CaseRunner[] = [
   ...formats,
@@ -24,5 +25,6 @@ export const runners: readonly CaseRunner[] = [
   ...ggufModels,
   ...mqt,
   ...quantize,
+  ...uhd,
   ...pruning,
 ];

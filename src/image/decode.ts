@@ -63,7 +63,7 @@ function builtIn(name: string, format: ImageFormat | null, bytes: Uint8Array): I
 
 /** The rarer formats. Imported where one comes, so that bundles which never see them need not carry it. */
 async function decodeByJimp(bytes: Uint8Array): Promise<RgbImage> {
-  const { Jimp } = await import('jimp').catch((cause: unknown) => {
+  const { Jimp } = await import('#jimp').catch((cause: unknown) => {
     throw new UnsupportedError(`needs the package jimp, which cannot be loaded here (${cause}): send PNG or JPEG, or give a decoder`);
   });
   // A copy: jimp keeps and changes what it gets.

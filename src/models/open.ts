@@ -3,14 +3,15 @@
 import { InputError } from '../errors.ts';
 import type { GgufFile } from '../formats/gguf.ts';
 import { openGguf, openGgufParts } from '../formats/gguf.ts';
-import { type ByteSource, bufferSource, type Folder } from '../formats/source.ts';
+import { openSource, type SourceInput } from '../formats/openSource.ts';
+import type { Folder } from '../formats/source.ts';
 import type { Platform } from '../runtime/platform.ts';
 import { openGgufPair } from './ggufLayout.ts';
 import { openHubFolder } from './hubLayout.ts';
 import type { Checkpoint } from './model.ts';
 
-/** A model or a part of one: a path, the bytes of a GGUF file, or anything that can be read by range. */
-export type ModelSource = string | Uint8Array | ByteSource;
+/** A model or a part of one: a path or URL, the bytes of a GGUF file, or anything that can be read by range (a Blob, a ByteSource). */
+export type ModelSource = SourceInput;
 
 export interface CheckpointOptions {
   /** Projector file of a llama.cpp pair. */
@@ -44,8 +45,7 @@ async function openFolder(platform: Platform, path: string | undefined, otherwis
 }
 
 async function openFile(platform: Platform, model: ModelSource): Promise<GgufFile> {
-  if (model instanceof Uint8Array) return openGguf(bufferSource(model));
-  if (typeof model !== 'string') return openGguf(model);
+  if (typeof model !== 'string') return openGguf(await openSource(model));
   const opened = await platform.open(model);
   if (opened.kind === 'folder') throw new InputError(`${model}: is a directory: a GGUF file is expected here`);
   if (/-\d{5}-of-\d{5}\.gguf$/.test(opened.file)) {

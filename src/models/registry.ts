@@ -6,8 +6,9 @@ import { llava16 } from './llava16.ts';
 import type { Checkpoint, Model, ModelDefinition, ModelOptions } from './model.ts';
 import { mqt } from './mqt.ts';
 import { isTowerPruning } from './pruning.ts';
+import { uhd } from './uhd.ts';
 
-const FAMILIES: readonly ModelDefinition[] = [mqt, llava16, llava15];
+const FAMILIES: readonly ModelDefinition[] = [mqt, uhd, llava16, llava15];
 
 /** Opens a checkpoint with the first family that knows it. */
 export function openModel(checkpoint: Checkpoint, options: ModelOptions = {}): Model {

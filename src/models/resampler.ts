@@ -47,10 +47,14 @@ export function headWeights(g: Graph, q: Tensor, k: Tensor, rows: number, params
   return reshape(g.add(softmax, [scores], { scale: dim ** -0.5 }), [rows, heads * keys]);
 }
 
-/** sampleRows over inputs `<name> index` and `<name> weights`: `sampleInputs` gives their values. */
-export function sampled(g: Graph, name: string, x: Tensor, { rows, taps }: Samples): Tensor {
-  return g.add(sampleRows, [x, g.input(`${name} index`, 'i32', [rows, taps]), g.input(`${name} weights`, 'f32', [rows, taps])], {});
-}
+/** Inputs `<name> index` and `<name> weights` for sampleRows; `sampleInputs` gives their values. */
+export const sampleTables = (g: Graph, name: string, { rows, taps }: Samples): readonly [index: Tensor, weights: Tensor] => [
+  g.input(`${name} index`, 'i32', [rows, taps]),
+  g.input(`${name} weights`, 'f32', [rows, taps]),
+];
+
+/** Rows of `x` sampled with tables of their own. */
+export const sampled = (g: Graph, name: string, x: Tensor, s: Samples): Tensor => g.add(sampleRows, [x, ...sampleTables(g, name, s)], {});
 
 export const sampleInputs = (name: string, s: Samples): Record<string, Float32Array | Int32Array> => ({
   [`${name} index`]: s.index,

@@ -5,6 +5,7 @@ import { InputError, MemoryError } from '../errors.ts';
 import { encode, type Placement, type Plan } from '../graph/plan.ts';
 import type { Cell, Dim, Storage, Tensor } from '../graph/tensor.ts';
 import { Heap } from './heap.ts';
+import { compileKernels, type WasmOption } from './kernels.ts';
 import type { Build, Platform } from './platform.ts';
 import { bestBuild } from './probe.ts';
 import { InlineRunner, PoolRunner, type Runner, type RunResult } from './runner.ts';
@@ -18,6 +19,10 @@ export interface EngineOptions {
   readonly build?: Build;
   /** Upper bound of the memory in 64 KiB pages; default 65536 (4 GiB), less where the platform refuses. */
   readonly maximumPages?: number;
+  /** Kernels to take instead of the platform's: a module, bytes, a URL, or a function of the build (`pumice/inline`). */
+  readonly wasm?: WasmOption;
+  /** The worker file, where a bundler has moved it: a copy of `pumice/worker`. */
+  readonly workerUrl?: URL | string;
 }
 
 /** A plan with an address: ready to run. */
@@ -56,15 +61,15 @@ export class Engine {
 
   /** Compiles the kernels, makes the memory, starts the threads. */
   static async create(platform: Platform, options: EngineOptions = {}): Promise<Engine> {
-    const build = options.build ?? bestBuild();
-    const module = await platform.compile(build);
+    const build = options.build ?? platform.build ?? bestBuild();
+    const module = options.wasm === undefined ? await platform.compile(build) : await compileKernels(options.wasm, build);
     const { memory, maximumPages } = newMemory(options.maximumPages ?? 65536);
     const wanted = options.threads ?? 'auto';
     const threads = wanted === 'auto' ? platform.threads() : wanted;
     if (!Number.isInteger(threads) || threads < 0 || threads > 256) {
       throw new InputError(`threads: must be 'auto' or an integer of 0 (inline) to 256: got ${threads}`);
     }
-    const pool = threads > 0 ? await PoolRunner.start(platform, threads) : null;
+    const pool = threads > 0 ? await PoolRunner.start(() => platform.spawn(options.workerUrl), threads) : null;
     const engine = new Engine(build, pool ?? new InlineRunner(options.simulatedThreads ?? 1), memory, maximumPages);
     engine.#stage = await engine.runner.attach(module, memory);
     return engine;

@@ -20,12 +20,15 @@ export type Opened =
   | { readonly kind: 'folder'; readonly folder: Folder };
 
 export interface Platform {
+  /** The entry's name, for messages. */
   readonly name: string;
+  /** The build to take, where the runtime cannot be probed or has only one; default: what bestBuild() finds. */
+  readonly build?: Build;
   /** The kernels, compiled. */
   compile(build: Build): Promise<WebAssembly.Module>;
-  /** A worker that runs src/runtime/worker.ts, or null where there are no threads. */
-  spawn(): WorkerHandle | null;
-  /** Threads that make sense: what the machine offers, 1 where there are none. */
+  /** A worker that runs the platform's worker file, or the one at `url`; null where there are no threads. */
+  spawn(url?: URL | string): WorkerHandle | null;
+  /** Threads that make sense: what the machine offers, 0 where there are none. */
   threads(): number;
   /** Opens a local path. Throws InputError where there is nothing, or where the platform has no file system. */
   open(path: string): Promise<Opened>;

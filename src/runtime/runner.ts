@@ -2,7 +2,7 @@
 
 import { ABORT, RECORD_BYTES } from '../../assembly/program.ts';
 import { MemoryError, PumiceError } from '../errors.ts';
-import type { Platform, WorkerHandle } from './platform.ts';
+import type { WorkerHandle } from './platform.ts';
 
 /** Exports of a kernel module. */
 export interface Kernels {
@@ -30,10 +30,14 @@ export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memo
   return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
 }
 
+/** Milliseconds of work in the calling thread before its event loop gets a turn. Browsers make a turn last 4 ms. */
+const RESTED_MS = 50;
+
 /** Runs in the calling thread. With `threads` above 1 each op is dealt to so many threads one after the other: how tests see a kernel's shares. */
 export class InlineRunner implements Runner {
   readonly threads: number;
   readonly #stages: Kernels[] = [];
+  #rested = 0;
 
   constructor(threads = 1) {
     this.threads = threads;
@@ -44,7 +48,13 @@ export class InlineRunner implements Runner {
   }
 
   async run(stage: number, program: number, count: number, profile = false): Promise<RunResult> {
-    return profile ? timed(this.#stages[stage]!, program, count, 0, 1) : { ran: this.runNow(stage, program, count) };
+    const result = profile ? timed(this.#stages[stage]!, program, count, 0, 1) : { ran: this.runNow(stage, program, count) };
+    // Between runs the thread's other work gets its turn: a page draws, a server sends what is written and sees who has gone.
+    if (performance.now() - this.#rested > RESTED_MS) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      this.#rested = performance.now();
+    }
+    return result;
   }
 
   /** The same without a promise: for benches and kernels' tests. */
@@ -111,10 +121,11 @@ export class PoolRunner implements Runner {
     this.threads = workers.length;
   }
 
-  static async start(platform: Platform, threads: number): Promise<PoolRunner | null> {
+  /** Null where no workers can be had. */
+  static async start(spawn: () => WorkerHandle | null, threads: number): Promise<PoolRunner | null> {
     const workers: WorkerHandle[] = [];
     for (let i = 0; i < threads; i++) {
-      const w = platform.spawn();
+      const w = spawn();
       if (!w) return null;
       w.hold(false);
       workers.push(w);

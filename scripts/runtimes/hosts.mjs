@@ -1,0 +1,153 @@
+// The hosts that need a driver: workerd, edge-runtime, Chromium; each with what a bundler made of the app in `root`.
+// Usage: node hosts.mjs ROOT TOOLS. Prints one report per line.
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import { extname, join, normalize } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const [root, tools] = process.argv.slice(2);
+const require = createRequire(join(tools, 'package.json'));
+const load = (name) => import(pathToFileURL(require.resolve(name)).href);
+const file = (name) => readFileSync(join(root, 'files', name));
+const bin = (path, ...args) =>
+  execFileSync(process.execPath, [join(tools, 'node_modules', path), ...args], { cwd: root, stdio: ['ignore', 2, 2] });
+const timed = async (name, run) => {
+  const start = performance.now();
+  const report = await run();
+  console.error(`${name}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  console.log(JSON.stringify(report));
+};
+
+async function workerd() {
+  writeFileSync(join(root, 'wrangler.json'), JSON.stringify({ name: 'app', main: 'edge.mjs', compatibility_date: '2026-04-01' }));
+  bin('wrangler/bin/wrangler.js', 'deploy', '--dry-run', '--outdir', 'out/wrangler');
+  const { Miniflare } = await load('miniflare');
+  const mf = new Miniflare({
+    modulesRules: [{ type: 'CompiledWasm', include: ['**/*.wasm', '**/*.wasm?module'] }],
+    modules: true,
+    scriptPath: join(root, 'out/wrangler/edge.js'),
+    compatibilityDate: '2026-04-01',
+    serviceBindings: { FILES: (request) => new Response(file(new URL(request.url).pathname.slice(1))) },
+  });
+  try {
+    const response = await mf.dispatchFetch('http://app/');
+    if (!response.ok) throw new Error(`workerd: ${response.status} ${await response.text()}`);
+    return await response.json();
+  } finally {
+    await mf.dispose();
+  }
+}
+
+async function edgeRuntime() {
+  const { EdgeRuntime } = await load('edge-runtime');
+  const { build } = await load('esbuild');
+  // The platform's own bundler turns `x.wasm?module` into a compiled module; here it is made from base64 before the app runs.
+  const wasm = {
+    name: 'wasm module',
+    setup(b) {
+      b.onResolve({ filter: /\.wasm\?module$/ }, (a) => ({ path: join(a.resolveDir, a.path.replace('?module', '')), namespace: 'wasm' }));
+      b.onLoad({ filter: /./, namespace: 'wasm' }, (a) => ({
+        contents: `export default new WebAssembly.Module(Uint8Array.from(atob('${readFileSync(a.path, 'base64')}'), (c) => c.charCodeAt(0)))`,
+      }));
+    },
+  };
+  const { outputFiles } = await build({
+    entryPoints: [join(root, 'edge.mjs')],
+    bundle: true,
+    write: false,
+    format: 'iife',
+    globalName: 'app',
+    conditions: ['edge-light'],
+    plugins: [wasm],
+  });
+  const runtime = new EdgeRuntime();
+  runtime.context.files = async (url) => new Response(file(new URL(url).pathname.slice(1)));
+  runtime.evaluate(outputFiles[0].text);
+  return JSON.parse(await runtime.evaluate(`run('edge-runtime', files).then((r) => JSON.stringify(r))`));
+}
+
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm' };
+
+/** Serves a folder, with the headers of cross-origin isolation or without. Files of the selection are under /files. */
+function serve(folder, isolated) {
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url, 'http://localhost');
+    const path = pathname.startsWith('/files/')
+      ? join(root, normalize(pathname))
+      : join(folder, normalize(pathname === '/' ? '/index.html' : pathname));
+    const headers = { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream' };
+    if (isolated) Object.assign(headers, { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' });
+    try {
+      const body = readFileSync(path);
+      response.writeHead(200, headers).end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+}
+
+async function chromium(launched, name, folder, { isolated = true, threads = [0, 1, 2, 3] } = {}) {
+  const server = await serve(folder, isolated);
+  const page = await launched.newPage();
+  const said = [];
+  page.on('console', (m) => said.push(m.text()));
+  page.on('pageerror', (e) => said.push(String(e)));
+  try {
+    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    await page.waitForFunction(() => typeof run === 'function', undefined, { timeout: 20000 });
+    return await page.evaluate(([n, t]) => run(n, t), [name, threads]);
+  } catch (e) {
+    throw new Error(`${name}: ${e.message}\n${said.join('\n')}`);
+  } finally {
+    await page.close();
+    server.close();
+  }
+}
+
+function bundles() {
+  const html = (script) => `<!doctype html><meta charset="utf-8"><title>app</title><script type="module" src="${script}"></script>`;
+  writeFileSync(join(root, 'index.html'), html('./page.mjs'));
+  bin('vite/bin/vite.js', 'build', '--outDir', 'out/vite', '--logLevel', 'warn');
+  bin(
+    'webpack/bin/webpack.js',
+    '--mode',
+    'production',
+    '--stats',
+    'errors-only',
+    '--entry',
+    './page.mjs',
+    '--output-path',
+    join(root, 'out/webpack'),
+  );
+  writeFileSync(join(root, 'out/webpack/index.html'), html('./main.js'));
+  execFileSync(
+    join(tools, 'node_modules/@esbuild/linux-x64/bin/esbuild'),
+    ['inlinePage.mjs', '--bundle', '--minify', '--format=esm', '--splitting', '--outdir=out/esbuild', '--log-level=warning'],
+    { cwd: root, stdio: ['ignore', 2, 2] },
+  );
+  writeFileSync(join(root, 'out/esbuild/index.html'), html('./inlinePage.js'));
+}
+
+rmSync(join(root, 'out'), { recursive: true, force: true });
+const failures = [];
+const attempt = (name, run) => timed(name, run).catch((e) => failures.push(`${name}: ${e.stack ?? e}`));
+await attempt('workerd, bundled by wrangler', workerd);
+await attempt('edge-runtime', edgeRuntime);
+bundles();
+const { chromium: browser } = (await load('playwright-core')).default ?? (await load('playwright-core'));
+const launched = await browser.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+try {
+  await attempt('Chromium, bundled by vite', () => chromium(launched, 'chromium (vite)', join(root, 'out/vite')));
+  await attempt('Chromium, bundled by webpack', () => chromium(launched, 'chromium (webpack)', join(root, 'out/webpack')));
+  const alone = { isolated: false, threads: [0] };
+  await attempt('Chromium, bundled by esbuild, not isolated', () =>
+    chromium(launched, 'chromium (esbuild)', join(root, 'out/esbuild'), alone),
+  );
+} finally {
+  await launched.close();
+}
+for (const f of failures) console.error(f);
+process.exitCode = failures.length ? 1 : 0;

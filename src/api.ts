@@ -1,0 +1,33 @@
+// The public surface that all entries share.
+
+import { type LoadOptions, Llava as Model } from './llava.ts';
+import type { ModelSource } from './models/open.ts';
+import type { Platform } from './runtime/platform.ts';
+
+export * from './errors.ts';
+export type { Chunk, FinishReason, GenerateOptions, Usage } from './generate/generate.ts';
+export type { ImageRows } from './generate/session.ts';
+export type { RgbImage } from './image/image.ts';
+export type { ImageInput } from './image/load.ts';
+export type { ChatOptions, LoadOptions, Message, MessagePart } from './llava.ts';
+export type { PictureOptions, PictureView } from './models/model.ts';
+export type { ModelSource } from './models/open.ts';
+export type { Reply } from './reply.ts';
+export type { WasmInput, WasmOption } from './runtime/kernels.ts';
+
+/** A loaded model. */
+export type Llava = Model;
+
+/** Loads models. */
+export interface LlavaLoader {
+  /**
+   * Loads a model from a GGUF file (`mmproj` for a llama.cpp pair) or a hub directory.
+   * @throws InputError, FormatError, UnsupportedError, MemoryError
+   */
+  load(model: ModelSource, options?: LoadOptions): Promise<Llava>;
+}
+
+/** The loader of an entry: bound to its platform. */
+export const loader = (platform: Platform): LlavaLoader => ({
+  load: (model, options = {}) => Model.load(platform, model, options),
+});

@@ -1,0 +1,51 @@
+// What Node, Deno and Bun have in common: kernels from files, threads by node:worker_threads, models from local files.
+
+import { statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { InputError } from '../errors.ts';
+import { fileSource, folderAndFile, localFolder } from './nodeFiles.ts';
+import type { Build, Platform } from './platform.ts';
+import { webFile } from './webFiles.ts';
+
+/** A platform over Node's modules. `kernels` says where a build lies: a path or file URL. */
+export function serverPlatform(name: string, kernels: (build: Build) => string | URL): Platform {
+  return {
+    name,
+
+    async compile(build) {
+      const place = kernels(build);
+      try {
+        return await WebAssembly.compile(await readFile(place));
+      } catch (e) {
+        throw new InputError(
+          `kernels: cannot be loaded from ${place} (entry ${name}): ${(e as Error).message}: run \`npm run build\` in a checkout, or give the option wasm`,
+          { cause: e },
+        );
+      }
+    },
+
+    spawn(url) {
+      const worker = url === undefined ? new Worker(new URL('./worker.js', import.meta.url)) : new Worker(url);
+      return {
+        post: (m) => worker.postMessage(m),
+        onMessage: (f) => void worker.on('message', f),
+        onError: (f) => void worker.on('error', f),
+        hold: (held) => (held ? worker.ref() : worker.unref()),
+        terminate: async () => void (await worker.terminate()),
+      };
+    },
+
+    threads: () => availableParallelism(),
+
+    readFile: (path) => readFile(path),
+
+    async open(path) {
+      if (/^https?:\/\//i.test(path)) return webFile(path);
+      if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return { kind: 'folder', folder: localFolder(path) };
+      // The source first: its errors name the path.
+      return { kind: 'file', source: fileSource(path), ...folderAndFile(path) };
+    },
+  };
+}
