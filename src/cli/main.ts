@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { PumiceError } from '../errors.ts';
+import { evaluate } from './eval.ts';
 import { inspect } from './inspect.ts';
 import { run } from './run.ts';
 import { synth } from './synth.ts';
@@ -55,6 +56,16 @@ program
   .option('--profile', 'time of every kind of operation, on stderr')
   .option('--trace <file>', 'write a Chrome trace (opens in Perfetto)')
   .action(run);
+
+program
+  .command('eval')
+  .description('exact answers of a model on a set of pictures and questions')
+  .argument('<model>', 'pebble (the embedded model), a GGUF file or a hub directory')
+  .option('--set <dir>', 'folder with pairs.jsonl and its pictures; default: the embedded set', '')
+  .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
+  .option('--limit <n>', 'only the first n questions', number('--limit'))
+  .option('--json', 'scores and every answer as JSON')
+  .action(evaluate);
 
 program
   .command('inspect')

@@ -1,0 +1,56 @@
+// `pumice eval`: exact answers of a model on a set of pictures and questions.
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { answerItems, type Outcome, parseItems, type Score, scores } from '../evaluate.ts';
+import { Llava } from '../index.ts';
+import { progress } from './progress.ts';
+
+export interface EvalOptions {
+  readonly set: string;
+  readonly threads: number | 'auto';
+  readonly limit?: number;
+  readonly json?: boolean;
+}
+
+const MODELS = new URL('../../../models/', import.meta.url);
+
+/** `pebble` names the embedded model and its set. */
+export async function evaluate(name: string, o: EvalOptions): Promise<void> {
+  const model = name === 'pebble' ? fileURLToPath(new URL('pebble.gguf', MODELS)) : name;
+  const set = o.set || fileURLToPath(new URL('eval', MODELS));
+  const file = join(set, 'pairs.jsonl');
+  const items = parseItems(await readFile(file, 'utf8'), file).slice(0, o.limit);
+  await using llava = await Llava.load(model, { threads: o.threads });
+  const bars = progress();
+  const outcomes: Outcome[] = [];
+  for await (const outcome of answerItems(llava, items, (path) => readFile(join(set, path)))) {
+    outcomes.push(outcome);
+    bars.update('eval', outcomes.length, items.length, 'questions');
+  }
+  bars.stop();
+  const table = scores(outcomes);
+  process.stdout.write(o.json ? `${JSON.stringify({ model: name, scores: table, outcomes }, null, 1)}\n` : markdown(table));
+}
+
+function markdown(table: readonly Score[]): string {
+  const percent = (n: number, of: number) => `${((100 * n) / of).toFixed(1)} %`;
+  const groups = [...new Set(table.map((s) => s.group))];
+  const lines = groups.flatMap((group) => {
+    const own = table.filter((s) => s.group === group);
+    const sum = (pick: (s: Score) => number) => own.reduce((n, s) => n + pick(s), 0);
+    const row = (type: string, items: number, right: number, majority: number) =>
+      `| ${group} | ${type} | ${items} | ${percent(right, items)} | ${percent(majority, items)} |`;
+    return [
+      ...own.map((s) => row(s.type, s.items, s.right, s.majority)),
+      row(
+        '**all**',
+        sum((s) => s.items),
+        sum((s) => s.right),
+        sum((s) => s.majority),
+      ),
+    ];
+  });
+  return ['| pictures | question | items | right | majority answer |', '|---|---|---|---|---|', ...lines, ''].join('\n');
+}
