@@ -1,6 +1,7 @@
 // All runners of the golden harness: one line per file.
 
 import { cases as conversations } from './conversations.ts';
+import { cases as dynamicLlava } from './dynamicLlava.ts';
 import { cases as formats } from './formats.ts';
 import { cases as ggufModels } from './ggufModels.ts';
 import { cases as llava15 } from './llava15.ts';
@@ -27,4 +28,5 @@ export const runners: readonly CaseRunner[] = [
   ...quantize,
   ...uhd,
   ...pruning,
+  ...dynamicLlava,
 ];

@@ -123,7 +123,8 @@ export function tileSettings({ config, vision }: Checkpoint, options: ModelOptio
   return preprocessing(vision!.preprocessor.values, mode, vision!.preprocessor.where);
 }
 
-function singleTile(tower: Tower, settings: ImageSettings): ImageEncoder {
+/** Every picture is one tile. */
+export function singleTile(tower: Tower, settings: ImageSettings): ImageEncoder {
   return {
     prepare: tower.prepare,
     async encode(programs, image, encode) {

@@ -41,6 +41,8 @@ export interface ModelOptions {
   readonly imageMode?: 'pad' | 'square';
   /** Drops or merges picture rows; default: none. */
   readonly prune?: Pruning;
+  /** Dynamic-LLaVA. `cache` false: every token runs the whole sequence again. `compat`: then the first step sees the last row twice, as upstream's does. */
+  readonly sparse?: { readonly cache?: boolean; readonly compat?: boolean };
 }
 
 /** What the caller may choose for each picture, where the model has the choice. */

@@ -1,6 +1,7 @@
 // Every model family, most particular first. A new model is its file and one line here.
 
 import { UnsupportedError } from '../errors.ts';
+import { dynamicLlava } from './dynamicLlava.ts';
 import { llava15 } from './llava15.ts';
 import { llava16 } from './llava16.ts';
 import type { Checkpoint, Model, ModelDefinition, ModelOptions } from './model.ts';
@@ -8,7 +9,7 @@ import { mqt } from './mqt.ts';
 import { isTowerPruning } from './pruning.ts';
 import { uhd } from './uhd.ts';
 
-const FAMILIES: readonly ModelDefinition[] = [mqt, uhd, llava16, llava15];
+const FAMILIES: readonly ModelDefinition[] = [dynamicLlava, mqt, uhd, llava16, llava15];
 
 /** Opens a checkpoint with the first family that knows it. */
 export function openModel(checkpoint: Checkpoint, options: ModelOptions = {}): Model {
