@@ -7,7 +7,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { PumiceError } from '../errors.ts';
 import { evaluate } from './eval.ts';
 import { inspect } from './inspect.ts';
-import { run } from './run.ts';
+import { profile, run } from './run.ts';
 import { synth } from './synth.ts';
 
 const number = (name: string) => (text: string) => {
@@ -25,37 +25,46 @@ const program = new Command('pumice')
   .exitOverride()
   .showHelpAfterError('(add --help for the options)');
 
-program
-  .command('run')
-  .description('answer a question about a picture (or without one)')
-  .argument('[question]', 'what to ask; default: describe the picture')
-  .option('--image <path>', 'picture file or URL; repeatable', list, [])
-  .option('-m, --model <path>', 'GGUF file or hub directory; default: the embedded model')
-  .option('--mmproj <path>', 'projector file of a llama.cpp pair')
-  .option('--tower <dir>', 'directory of the vision tower, for hub checkpoints without one inside')
-  .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
-  .addOption(
-    new Option('--build <name>', 'kernel build; default: the fastest that this runtime computes rightly').choices(['simd', 'relaxed']),
-  )
-  .option('-c, --ctx-size <rows>', 'rows that the KV cache holds', number('--ctx-size'))
-  .addOption(new Option('--cache-type <type>', 'element type of the KV cache').choices(['f32', 'f16', 'q8']).default('f16'))
-  .addOption(new Option('--image-mode <mode>', 'how pictures become square').choices(['pad', 'square']))
-  .option('--prune <method>', 'fewer picture rows: fastv:K:R, visionzip:DOMINANT:CONTEXTUAL, prumerge, prumerge-plus, tome:R')
-  .option('--conversation <name>', 'built-in conversation, e.g. vicuna_v1')
-  .option('--system <text>', 'system message')
-  .option('-n, --max-tokens <n>', 'tokens of the answer at most', number('--max-tokens'), 512)
-  .option('--temp <t>', 'temperature; 0 is greedy', number('--temp'), 0)
-  .option('--top-k <k>', 'only the k most likely tokens', number('--top-k'), 0)
-  .option('--top-p <p>', 'only the most likely tokens that sum to p', number('--top-p'), 1)
-  .option('--min-p <p>', 'only tokens with this share of the likeliest', number('--min-p'), 0)
-  .option('--repeat-penalty <f>', 'divides the scores of tokens already in the answer', number('--repeat-penalty'), 1)
-  .option('-s, --seed <n>', 'seed of the draws', number('--seed'))
-  .option('--stop <text>', 'end the answer before this text; repeatable', list, [])
-  .option('--json', 'one JSON object with answer and usage')
-  .option('--stats', 'times and rates on stderr')
+/** What `run` and `profile` share. */
+const asking = (command: Command): Command =>
+  command
+    .argument('[question]', 'what to ask; default: describe the picture')
+    .option('--image <path>', 'picture file or URL; repeatable', list, [])
+    .option('-m, --model <path>', 'GGUF file or hub directory; default: the embedded model')
+    .option('--mmproj <path>', 'projector file of a llama.cpp pair')
+    .option('--tower <dir>', 'directory of the vision tower, for hub checkpoints without one inside')
+    .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
+    .addOption(
+      new Option('--build <name>', 'kernel build; default: the fastest that this runtime computes rightly').choices(['simd', 'relaxed']),
+    )
+    .option('-c, --ctx-size <rows>', 'rows that the KV cache holds', number('--ctx-size'))
+    .addOption(new Option('--cache-type <type>', 'element type of the KV cache').choices(['f32', 'f16', 'q8']).default('f16'))
+    .addOption(new Option('--image-mode <mode>', 'how pictures become square').choices(['pad', 'square']))
+    .option('--prune <method>', 'fewer picture rows: fastv:K:R, visionzip:DOMINANT:CONTEXTUAL, prumerge, prumerge-plus, tome:R')
+    .option('--conversation <name>', 'built-in conversation, e.g. vicuna_v1')
+    .option('--system <text>', 'system message')
+    .option('-n, --max-tokens <n>', 'tokens of the answer at most', number('--max-tokens'), 512)
+    .option('--temp <t>', 'temperature; 0 is greedy', number('--temp'), 0)
+    .option('--top-k <k>', 'only the k most likely tokens', number('--top-k'), 0)
+    .option('--top-p <p>', 'only the most likely tokens that sum to p', number('--top-p'), 1)
+    .option('--min-p <p>', 'only tokens with this share of the likeliest', number('--min-p'), 0)
+    .option('--repeat-penalty <f>', 'divides the scores of tokens already in the answer', number('--repeat-penalty'), 1)
+    .option('-s, --seed <n>', 'seed of the draws', number('--seed'))
+    .option('--stop <text>', 'end the answer before this text; repeatable', list, [])
+    .option('--json', 'one JSON object with answer and usage')
+    .option('--stats', 'times and rates on stderr');
+
+asking(program.command('run').description('answer a question about a picture (or without one)'))
   .option('--profile', 'time of every kind of operation, on stderr')
   .option('--trace <file>', 'write a Chrome trace (opens in Perfetto)')
   .action(run);
+
+asking(program.command('profile').description('answer a question and show where the time went'))
+  .option('--html <file>', 'write a page with charts')
+  .option('--trace <file>', 'write a Chrome trace (opens in Perfetto)')
+  .option('--save <file>', 'write the sums, to compare with later')
+  .option('--diff <file>', 'compare with sums that were saved')
+  .action(profile);
 
 program
   .command('eval')

@@ -1,12 +1,15 @@
 // `pumice run`: one question, one answer.
 
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '../errors.ts';
 import { Llava, type LoadOptions, type MessagePart, type Usage } from '../index.ts';
 import { parsePruning } from '../models/pruning.ts';
+import { diffTable, type SavedProfile } from '../profile/diff.ts';
 import { Profile } from '../profile/profile.ts';
+import { htmlReport } from '../profile/report.ts';
 import { progress } from './progress.ts';
 
 export interface RunOptions {
@@ -37,7 +40,16 @@ export interface RunOptions {
   readonly profile?: boolean;
   /** File for a Chrome trace. */
   readonly trace?: string;
+  /** File for a page with charts. */
+  readonly html?: string;
+  /** File for the sums, to compare with later. */
+  readonly save?: string;
+  /** File of an earlier `save`. */
+  readonly diff?: string;
 }
+
+/** `pumice profile`: the same run with a profile. */
+export const profile = (question: string | undefined, o: RunOptions): Promise<void> => run(question, { ...o, profile: !o.diff });
 
 const EMBEDDED = new URL('../../../models/pebble.gguf', import.meta.url);
 
@@ -60,7 +72,7 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
       signal: controller.signal,
     });
     const loadMs = performance.now() - started;
-    const profile = o.profile || o.trace ? new Profile(llava.programs) : undefined;
+    const profiling = o.profile || o.trace || o.html || o.save || o.diff ? new Profile(llava.programs) : undefined;
     const reply = llava.chat(
       [...(o.system === undefined ? [] : [{ role: 'system' as const, content: o.system }]), { role: 'user', content }],
       {
@@ -91,12 +103,31 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
       );
     else process.stdout.write('\n');
     if (o.stats) process.stderr.write(stats(usage, loadMs, llava));
-    if (o.profile) process.stderr.write(profile!.table());
-    if (o.trace) await writeFile(o.trace, profile!.trace());
+    if (profiling)
+      await report(profiling, o, [`${model}: ${llava.engine.build} build, ${llava.engine.threads} threads`, stats(usage, loadMs, llava)]);
   } finally {
     bars.stop();
     await llava?.dispose();
     process.removeListener('SIGINT', interrupt);
+  }
+}
+
+/** Writes what was asked for of a profile. */
+async function report(p: Profile, o: RunOptions, facts: readonly string[]): Promise<void> {
+  if (o.profile) process.stderr.write(p.table());
+  if (o.trace) await writeFile(o.trace, p.trace());
+  if (o.save) await writeFile(o.save, `${JSON.stringify({ version: 1, facts, ops: p.totals('op') } satisfies SavedProfile, null, 1)}\n`);
+  if (o.html) {
+    const chartSource = await readFile(createRequire(import.meta.url).resolve('chart.js/dist/chart.umd.min.js'), 'utf8');
+    await writeFile(
+      o.html,
+      htmlReport(p, { title: 'pumice profile', facts: facts.flatMap((f) => f.split('\n').filter(Boolean)), chartSource }),
+    );
+  }
+  if (o.diff) {
+    const before = JSON.parse(await readFile(o.diff, 'utf8')) as Partial<SavedProfile>;
+    if (before.version !== 1 || !Array.isArray(before.ops)) throw new InputError(`${o.diff}: is no saved profile: write one with --save`);
+    process.stderr.write(diffTable(before.ops, p.totals('op')));
   }
 }
 

@@ -59,6 +59,17 @@ export class Profile {
     return [...sums.values()].sort((a, b) => b.ms - a.ms);
   }
 
+  /** Milliseconds of each thread in all: equal numbers mean that the work was dealt evenly. */
+  threadTimes(): number[] {
+    const sums: number[] = [];
+    for (const e of this.events) {
+      e.ms.forEach((ms, i) => {
+        sums[i] = (sums[i] ?? 0) + ms;
+      });
+    }
+    return sums;
+  }
+
   /** A table for a terminal. */
   table(by: 'op' | 'section' | 'program' = 'op'): string {
     const totals = this.totals(by);
