@@ -4,7 +4,9 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { MIX_NAMES } from '../convert/mix.ts';
 import { PumiceError } from '../errors.ts';
+import { convert, quantize } from './convert.ts';
 import { evaluate } from './eval.ts';
 import { inspect } from './inspect.ts';
 import { profile, run } from './run.ts';
@@ -83,6 +85,28 @@ program
   .option('--tensors', 'list every tensor')
   .option('--json', 'as JSON')
   .action((file: string, options: { json?: boolean; tensors?: boolean }) => inspect(file, options, process.stdout));
+
+program
+  .command('convert')
+  .description('write one GGUF file with tower, projector, language model, tokenizer and template; or a llama.cpp pair')
+  .argument('<input>', 'hub directory, or GGUF file')
+  .argument('<output>', 'GGUF file to write')
+  .option('--mmproj <path>', 'write a llama.cpp pair: tower and projector go to this file')
+  .option('--in-mmproj <path>', 'projector file of the input, where that is a pair')
+  .option('--tower <dir>', 'directory of the vision tower, for hub checkpoints without one inside')
+  .option('--adapter <dir>', 'LoRA adapter or projector to merge, for hub checkpoints')
+  .option('--type <type>', `type of the matrices: ${MIX_NAMES.join(', ')}; default: as they are`)
+  .option('--imatrix <path>', 'importance matrix, for quantized types')
+  .action(convert);
+
+program
+  .command('quantize')
+  .description('write a GGUF file with matrices of another type')
+  .argument('<input>', 'GGUF file; best one in f16, bf16 or f32')
+  .argument('<output>', 'GGUF file to write')
+  .requiredOption('--type <type>', MIX_NAMES.join(', '))
+  .option('--imatrix <path>', 'importance matrix')
+  .action(quantize);
 
 program
   .command('synth')

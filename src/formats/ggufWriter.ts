@@ -1,6 +1,7 @@
 // Writing GGUF v3: the head is known once names, types and shapes are; data follow in the same order, each tensor padded.
 
 import { ShapeError } from '../errors.ts';
+import { GGUF_TYPES, type GgufArray, type GgufType, type GgufValue } from './ggufMetadata.ts';
 import { typeId } from './ggufTypes.ts';
 import { BLOCKS, type StorageType } from './tensors.ts';
 
@@ -10,7 +11,9 @@ export type WriteValue =
   | { readonly type: 'bool'; readonly value: boolean }
   | { readonly type: 'string'; readonly value: string }
   | { readonly type: 'strings'; readonly value: readonly string[] }
-  | { readonly type: 'u32s' | 'i32s' | 'f32s'; readonly value: ArrayLike<number> };
+  | { readonly type: 'u32s'; readonly value: ArrayLike<number> }
+  | { readonly type: 'i32s'; readonly value: ArrayLike<number> }
+  | { readonly type: 'f32s'; readonly value: ArrayLike<number> };
 
 export interface WriteTensor {
   readonly name: string;
@@ -26,7 +29,6 @@ export interface GgufHeadBytes {
   readonly bytes: readonly number[];
 }
 
-const VALUE_IDS = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8 } as const;
 const ALIGNMENT = 32;
 
 /** Zeros that follow `bytes` bytes up to the next multiple of the alignment. */
@@ -42,7 +44,7 @@ export function tensorBytes({ name, type, shape }: WriteTensor): number {
 }
 
 /** The head of a file with these metadata and tensors. */
-export function ggufHead(metadata: ReadonlyMap<string, WriteValue>, tensors: readonly WriteTensor[]): GgufHeadBytes {
+export function ggufHead(metadata: ReadonlyMap<string, WriteValue | GgufValue>, tensors: readonly WriteTensor[]): GgufHeadBytes {
   const out = new Bytes();
   out.raw(new TextEncoder().encode('GGUF'));
   out.u32(3);
@@ -66,44 +68,43 @@ export function ggufHead(metadata: ReadonlyMap<string, WriteValue>, tensors: rea
   return { head: out.take(), bytes };
 }
 
-const ARRAY_ID = 9;
+const LISTS = { u32s: 'u32', i32s: 'i32', f32s: 'f32' } as const;
 
-function writeValue(out: Bytes, v: WriteValue): void {
-  const array = (of: keyof typeof VALUE_IDS, length: number) => {
-    out.u32(ARRAY_ID);
-    out.u32(VALUE_IDS[of]);
-    out.u64(length);
-  };
-  switch (v.type) {
-    case 'strings':
-      array('string', v.value.length);
-      for (const s of v.value) out.string(s);
-      return;
-    case 'u32s':
-    case 'i32s':
-    case 'f32s': {
-      const of = v.type.slice(0, -1) as 'u32' | 'i32' | 'f32';
-      array(of, v.value.length);
-      for (const n of Array.from(v.value)) writeNumber(out, of, n);
-      return;
-    }
-    case 'string':
-      out.u32(VALUE_IDS.string);
-      out.string(v.value);
-      return;
-    case 'bool':
-      out.u32(VALUE_IDS.bool);
-      out.raw(new Uint8Array([v.value ? 1 : 0]));
-      return;
-    default:
-      out.u32(VALUE_IDS[v.type]);
-      writeNumber(out, v.type, v.value);
+function writeValue(out: Bytes, v: WriteValue | GgufValue): void {
+  if (v.type === 'array') writeArray(out, v.value.of, arrayItems(v.value));
+  else if (v.type === 'strings') writeArray(out, 'string', v.value);
+  else if (v.type === 'u32s' || v.type === 'i32s' || v.type === 'f32s') writeArray(out, LISTS[v.type], Array.from(v.value));
+  else {
+    out.u32(GGUF_TYPES.indexOf(v.type));
+    writeItem(out, v.type, v.value);
   }
 }
 
-function writeNumber(out: Bytes, type: 'u32' | 'i32' | 'f32', n: number): void {
-  if (type === 'f32') out.f32(n);
-  else out.u32(n >>> 0);
+type Item = string | number | bigint | boolean | Uint8Array;
+
+function* arrayItems(array: GgufArray): Generator<Item> {
+  // As bytes: a text that is not UTF-8 stays what it is.
+  if (array.of === 'string') for (let i = 0; i < array.items.length; i++) yield array.items.bytes(i);
+  else yield* array.items as Iterable<Item>;
+}
+
+function writeArray(out: Bytes, of: GgufType, items: Iterable<Item>): void {
+  const all = [...items];
+  out.u32(GGUF_TYPES.indexOf('array'));
+  out.u32(GGUF_TYPES.indexOf(of));
+  out.u64(all.length);
+  for (const item of all) writeItem(out, of, item);
+}
+
+function writeItem(out: Bytes, type: GgufType, value: Item): void {
+  if (type === 'string') out.string(value as string | Uint8Array);
+  else if (type === 'bool') out.raw(Uint8Array.of(value ? 1 : 0));
+  else if (type === 'u8' || type === 'i8') out.raw(Uint8Array.of(Number(value)));
+  else if (type === 'u16' || type === 'i16') out.raw(Uint8Array.of(Number(value), Number(value) >> 8));
+  else if (type === 'f32') out.f32(Number(value));
+  else if (type === 'f64') out.raw(new Uint8Array(Float64Array.of(Number(value)).buffer));
+  else if (type === 'u64' || type === 'i64') out.raw(new Uint8Array(BigUint64Array.of(BigInt.asUintN(64, BigInt(value as bigint))).buffer));
+  else out.u32(Number(value) >>> 0);
 }
 
 /** A growing buffer, little-endian. */
@@ -134,8 +135,8 @@ class Bytes {
     this.u32(Math.floor(n / 2 ** 32));
   }
 
-  string(text: string): void {
-    const bytes = new TextEncoder().encode(text);
+  string(text: string | Uint8Array): void {
+    const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
     this.u64(bytes.length);
     this.raw(bytes);
   }

@@ -1,6 +1,7 @@
 // All runners of the golden harness: one line per file.
 
 import { cases as conversations } from './conversations.ts';
+import { cases as convert } from './convert.ts';
 import { cases as dynamicLlava } from './dynamicLlava.ts';
 import { cases as formats } from './formats.ts';
 import { cases as ggufModels } from './ggufModels.ts';
@@ -29,4 +30,5 @@ export const runners: readonly CaseRunner[] = [
   ...uhd,
   ...pruning,
   ...dynamicLlava,
+  ...convert,
 ];

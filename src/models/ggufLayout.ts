@@ -9,9 +9,11 @@ import { renamed } from '../formats/renamed.ts';
 import { tokenizerFromGguf } from '../tokenizer/gguf.ts';
 import { Config, type Json } from './config.ts';
 import type { Checkpoint } from './model.ts';
+import { isOwn, openOwn } from './ownLayout.ts';
 
 /** Opens a GGUF model; without `mmproj` the model file itself is looked through for a tower. */
 export function openGgufPair(model: GgufFile, mmproj?: GgufFile): Checkpoint {
+  if (isOwn(model)) return openOwn(model);
   const text = ggufTextConfig(model);
   const names = languageHubNames(text.architecture);
   if (!names) throw new InputError(`${model.name}: architecture ${text.architecture}: has no tensor names here`);

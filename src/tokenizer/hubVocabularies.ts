@@ -14,7 +14,7 @@ import { CONTROL, checkId, NORMAL, setToken, type TokenList, UNKNOWN, USER_DEFIN
 import { readVocabulary } from './vocabularyJson.ts';
 
 /** Adds the configured tokens to a vocabulary: new ids, and special texts that the vocabulary has already. */
-function addTokens(list: TokenList, config: HubConfig, idOf: (text: string) => number, raw: boolean): AddedToken[] {
+export function addTokens(list: TokenList, config: HubConfig, idOf: (text: string) => number, raw: boolean): AddedToken[] {
   const tokens = new Map<number, AddedToken>();
   for (const text of config.specialTexts) {
     const id = idOf(text);
@@ -68,7 +68,7 @@ const BYTE_LEVEL: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Which pre-tokenizer a repository's class (else its model type) stands for. */
-function preOf(config: HubConfig, asked: string | undefined, where: string): string {
+export function preOf(config: HubConfig, asked: string | undefined, where: string): string {
   if (asked !== undefined) return asked;
   const name = config.tokenizerClass?.replace(/Fast$/, '') ?? config.modelType;
   const pre = name === undefined ? undefined : BYTE_LEVEL.get(name);
@@ -160,8 +160,13 @@ const TIKTOKEN: ReadonlyMap<string, { readonly gap: number; readonly nfc: boolea
   ],
 ]);
 
-/** `*.tiktoken`: lines `base64(token bytes) SP rank`. */
-export function fromTiktoken(content: string, config: HubConfig, where: string, file: string): Tokenizer {
+/** The tokens of a `*.tiktoken`: lines `base64(token bytes) SP rank`, then the control tokens that stand in code. */
+export function readTiktoken(
+  content: string,
+  config: HubConfig,
+  where: string,
+  file: string,
+): { list: TokenList; added: AddedToken[]; nfc: boolean } {
   const rules = TIKTOKEN.get(file);
   if (rules === undefined) {
     throw new UnsupportedError(`${where}: unknown vocabulary: got ${file}, known are ${[...TIKTOKEN.keys()].join(', ')}`);
@@ -184,6 +189,12 @@ export function fromTiktoken(content: string, config: HubConfig, where: string, 
   for (const token of own) setToken(list, token.id, token.text, CONTROL);
   const known = new Set(rules.specials);
   const added = [...own, ...addTokens(list, config, () => -1, true).filter((token) => !known.has(token.text))];
+  return { list, added, nfc: rules.nfc };
+}
+
+/** `*.tiktoken`. */
+export function fromTiktoken(content: string, config: HubConfig, where: string, file: string): Tokenizer {
+  const { list, added, nfc } = readTiktoken(content, config, where, file);
   const common: Common = {
     added,
     bosId: idIn(added, config.bos, undefined),
@@ -192,5 +203,5 @@ export function fromTiktoken(content: string, config: HubConfig, where: string, 
   };
   const ids = stringTable(list.texts, 'last', (id) => !isControl(list, id));
   const model: BpeModel = { ids, merges: null, ignoreMerges: false, byteFallback: false, unkId: null, fuseUnk: false };
-  return byteLevelTokenizer(model, list, common, namedExpression('qwen2', where), rules.nfc);
+  return byteLevelTokenizer(model, list, common, namedExpression('qwen2', where), nfc);
 }

@@ -24,7 +24,7 @@ const MAX_BYTES = 256 << 20;
 export async function loadTokenizer(folder: Folder, options: TokenizerOptions = {}): Promise<Tokenizer> {
   const files = await folder.list();
   const config = await readHubConfig(folder, files);
-  const file = options.file ?? choose(files, config);
+  const file = options.file ?? chooseVocabulary(files, config);
   if (file === undefined) {
     throw new InputError(
       `${folder.name}: no tokenizer: got ${files.length} files, one of tokenizer.model, tokenizer.json, vocab.json, *.tiktoken is needed`,
@@ -40,7 +40,8 @@ export async function loadTokenizer(folder: Folder, options: TokenizerOptions = 
   return fromVocabMerges(text, utf8.decode(await readWhole(folder, 'merges.txt', MAX_BYTES)), config, folder.name, options.pre);
 }
 
-function choose(files: readonly string[], config: HubConfig): string | undefined {
+/** The vocabulary file that counts where there are several; undefined where there is none. */
+export function chooseVocabulary(files: readonly string[], config: HubConfig): string | undefined {
   // LLaVA's Llama-type checkpoints were trained and run with the slow tokenizer.
   const llama = /^(Code)?Llama/.test(config.tokenizerClass ?? 'Llama');
   if (llama && files.includes('tokenizer.model')) return 'tokenizer.model';

@@ -1,0 +1,105 @@
+// `pumice convert` and `pumice quantize`: GGUF files out of hub directories, pairs, and GGUF files of other types.
+
+import { stat } from 'node:fs/promises';
+import type { GgufContent } from '../convert/content.ts';
+import { asPair, ggufContent, requantized } from '../convert/fromGguf.ts';
+import { hubContent } from '../convert/fromHub.ts';
+import { readImatrix } from '../convert/imatrix.ts';
+import { mixOf } from '../convert/mix.ts';
+import { ggufStream } from '../convert/write.ts';
+import { InputError } from '../errors.ts';
+import { type GgufFile, openGguf, openGgufParts } from '../formats/gguf.ts';
+import { backboneOf } from '../models/backbones.ts';
+import { openHubFolder } from '../models/hubLayout.ts';
+import { fileSource, folderAndFile, localFolder } from '../runtime/nodeFiles.ts';
+import { ggufTokenizer } from '../tokenizer/toGguf.ts';
+import { writeWhole } from './writeFile.ts';
+
+export interface ConvertOptions {
+  /** Writes a llama.cpp pair: this is the projector file. */
+  readonly mmproj?: string;
+  /** Projector file of the input, where that is a pair. */
+  readonly inMmproj?: string;
+  readonly tower?: string;
+  readonly adapter?: string;
+  readonly type?: string;
+  readonly imatrix?: string;
+}
+
+/** Writes `output` (and the projector file) from a hub directory or GGUF files. */
+export async function convert(input: string, output: string, options: ConvertOptions): Promise<void> {
+  const isFolder = (await stat(input).catch(() => undefined))?.isDirectory() ?? false;
+  const { content, close } = isFolder ? await fromFolder(input, options) : await fromFiles(input, options);
+  try {
+    if (options.mmproj === undefined) return await write(content, output);
+    const pair = asPair(content, input);
+    await write(pair.model, output);
+    await write(pair.mmproj, options.mmproj);
+  } finally {
+    await close();
+  }
+}
+
+/** Writes the model in another type. */
+export async function quantize(input: string, output: string, { type, imatrix }: { type: string; imatrix?: string }): Promise<void> {
+  const mix = mixOf(type);
+  const importance = imatrix === undefined ? undefined : await readImatrix(fileSource(imatrix));
+  const file = await openModel(input);
+  try {
+    await write(requantized(file, mix, importance), output);
+  } finally {
+    await file.close();
+  }
+}
+
+interface Input {
+  readonly content: GgufContent;
+  close(): Promise<void>;
+}
+
+async function fromFolder(input: string, o: ConvertOptions): Promise<Input> {
+  if (o.inMmproj !== undefined) throw new InputError(`${input}: is a directory: in-mmproj belongs to a GGUF file`);
+  const folder = localFolder(input);
+  const checkpoint = await openHubFolder(folder, {
+    ...(o.tower === undefined ? {} : { tower: localFolder(o.tower) }),
+    ...(o.adapter === undefined ? {} : { adapter: localFolder(o.adapter) }),
+  });
+  try {
+    const importance = o.imatrix === undefined ? undefined : await readImatrix(fileSource(o.imatrix));
+    const tokenizer = await ggufTokenizer(folder, backboneOf(checkpoint.config).vocabulary);
+    const content = hubContent(checkpoint, { tokenizer, importance, ...(o.type === undefined ? {} : { mix: mixOf(o.type) }) });
+    return { content, close: () => checkpoint.files.close() };
+  } catch (error) {
+    await checkpoint.files.close();
+    throw error;
+  }
+}
+
+async function fromFiles(input: string, o: ConvertOptions): Promise<Input> {
+  if (o.type !== undefined || o.imatrix !== undefined)
+    throw new InputError(`${input}: is a GGUF file: its types are changed by \`pumice quantize\``);
+  const model = await openModel(input);
+  const mmproj = o.inMmproj === undefined ? undefined : await openModel(o.inMmproj);
+  const close = async () => {
+    await model.close();
+    await mmproj?.close();
+  };
+  try {
+    return { content: ggufContent(model, mmproj), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function openModel(path: string): Promise<GgufFile> {
+  if (!/-\d{5}-of-\d{5}\.gguf$/.test(path)) return openGguf(fileSource(path));
+  const { folder, file } = folderAndFile(path);
+  return openGgufParts(folder, file);
+}
+
+async function write(content: GgufContent, path: string): Promise<void> {
+  const stream = ggufStream(content);
+  await writeWhole({ path, bytes: stream.bytes, pieces: () => stream.pieces() }, 'write');
+  process.stdout.write(`${path}: ${(stream.bytes / 2 ** 20).toFixed(1)} MiB, ${content.tensors.length} tensors\n`);
+}

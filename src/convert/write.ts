@@ -1,0 +1,75 @@
+// A GGUF file as a stream of pieces: a few rows at a time are read, turned to the type of the file, and given on. Memory does not grow with the model.
+
+import { FormatError, PumiceError } from '../errors.ts';
+import { dequantize } from '../formats/dequantize.ts';
+import { ggufHead, padding } from '../formats/ggufWriter.ts';
+import { quantize } from '../formats/quantize/index.ts';
+import { BLOCKS, type TensorInfo } from '../formats/tensors.ts';
+import type { GgufContent, OutTensor } from './content.ts';
+
+/** Stored bytes read at once, about. */
+const PIECE = 2 ** 22;
+
+export interface GgufStream {
+  /** Bytes of the whole file. */
+  readonly bytes: number;
+  /** The file from its first byte on. Can be asked for once. */
+  pieces(): AsyncGenerator<Uint8Array>;
+}
+
+/** The file with this content; the same content gives the same bytes. Throws ShapeError where a row is no whole number of blocks. */
+export function ggufStream({ metadata, tensors }: GgufContent): GgufStream {
+  const { head, bytes } = ggufHead(metadata, tensors);
+  return {
+    bytes: bytes.reduce((sum, b) => sum + b + padding(b), head.length),
+    async *pieces() {
+      yield head;
+      for (const [i, tensor] of tensors.entries()) {
+        for (const part of tensor.parts) yield* converted(tensor, part);
+        yield new Uint8Array(padding(bytes[i]!));
+      }
+    },
+  };
+}
+
+async function* converted(tensor: OutTensor, part: TensorInfo): AsyncGenerator<Uint8Array> {
+  const cols = part.shape.length > 1 ? part.shape.at(-1)! : tensor.interleave === undefined ? (part.shape[0] ?? 1) : 1;
+  const values = part.shape.reduce((a, b) => a * b, 1);
+  const rows = values / cols;
+  const stored = BLOCKS[part.type];
+  // A bias whose elements change places is a column.
+  const rowBytes = (cols / stored.values) * stored.bytes;
+  const unit = tensor.interleave === undefined ? 1 : rows / tensor.interleave;
+  if (!Number.isInteger(unit))
+    throw new FormatError('structure', `${part.name}: got ${rows} rows for ${tensor.interleave} heads: a multiple is expected`);
+  const count = Math.max(unit, Math.floor(PIECE / rowBytes / unit) * unit);
+  for (let row = 0; row < rows; row += count) {
+    const here = Math.min(count, rows - row);
+    let bytes = new Uint8Array(here * rowBytes);
+    await tensor.files.readInto(part, bytes, row * rowBytes);
+    if (tensor.interleave !== undefined) bytes = interleaved(bytes, rowBytes, unit);
+    if (part.type === tensor.type) {
+      yield bytes;
+      continue;
+    }
+    try {
+      yield quantize(tensor.type, dequantize(part.type, bytes), cols, tensor.importance ?? null);
+    } catch (error) {
+      if (!(error instanceof PumiceError)) throw error;
+      throw new FormatError(error.code, `${tensor.files.name}: ${part.name}, from row ${row} on: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+/** Rows of each head of `dim` rows from split-half to interleaved order. */
+function interleaved(bytes: Uint8Array, rowBytes: number, dim: number): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(bytes.length);
+  const half = dim / 2;
+  for (let head = 0; head < bytes.length; head += dim * rowBytes) {
+    for (let row = 0; row < dim; row++) {
+      const from = head + ((row & 1) * half + (row >> 1)) * rowBytes;
+      out.set(bytes.subarray(from, from + rowBytes), head + row * rowBytes);
+    }
+  }
+  return out;
+}

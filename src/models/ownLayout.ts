@@ -1,0 +1,34 @@
+// GGUF files that pumice wrote: llama.cpp's names, and the config as JSON. See src/convert/fromHub.ts for the keys.
+
+import type { GgufFile } from '../formats/gguf.ts';
+import { clipHubNames, languageHubNames } from '../formats/ggufNames.ts';
+import { renamed } from '../formats/renamed.ts';
+import { tokenizerFromGguf } from '../tokenizer/gguf.ts';
+import { Config } from './config.ts';
+import type { Checkpoint } from './model.ts';
+
+/** Whether the file has a config of ours. */
+export const isOwn = (file: GgufFile): boolean => file.metadata.has('pumice.config');
+
+/** Opens it. Throws FormatError where the JSON is broken. */
+export function openOwn(file: GgufFile): Checkpoint {
+  const { meta, name } = file;
+  const json = (key: string): Config => Config.parse(`${name}: ${key}`, meta.string(key));
+  const architecture = meta.string('general.architecture');
+  const language = languageHubNames(architecture);
+  const clip = clipHubNames(file, meta.u32('clip.vision.embedding_length', 0));
+  const hasVision = meta.has('pumice.vision');
+  const config = json('pumice.config').with({
+    ...(architecture === 'llama' ? { rope_pairing: 'interleaved' } : {}),
+    ...(hasVision ? { mm_vision_tower: 'inside' } : {}),
+  });
+  const legacy = meta.bool('pumice.tokenizer.legacy', true);
+  return {
+    name: meta.string('general.name', name),
+    config,
+    files: renamed(file, (n) => language?.(n) ?? clip(n) ?? n),
+    tokenizer: async () => (file.metadata.has('tokenizer.ggml.model') ? tokenizerFromGguf(meta, { legacy }) : undefined),
+    ...(meta.has('tokenizer.chat_template') ? { chatTemplate: meta.string('tokenizer.chat_template') } : {}),
+    ...(hasVision ? { vision: { config: json('pumice.vision'), preprocessor: json('pumice.preprocessor') } } : {}),
+  };
+}
