@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '../errors.ts';
 import { Llava, type LoadOptions, type MessagePart, type Usage } from '../index.ts';
@@ -112,13 +113,16 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
   }
 }
 
+/** The browser build of Chart.js: it lies beside the module that the package exports for require. */
+const chartJs = (): string => join(dirname(createRequire(import.meta.url).resolve('chart.js')), 'chart.umd.min.js');
+
 /** Writes what was asked for of a profile. */
 async function report(p: Profile, o: RunOptions, facts: readonly string[]): Promise<void> {
   if (o.profile) process.stderr.write(p.table());
   if (o.trace) await writeFile(o.trace, p.trace());
   if (o.save) await writeFile(o.save, `${JSON.stringify({ version: 1, facts, ops: p.totals('op') } satisfies SavedProfile, null, 1)}\n`);
   if (o.html) {
-    const chartSource = await readFile(createRequire(import.meta.url).resolve('chart.js/dist/chart.umd.min.js'), 'utf8');
+    const chartSource = await readFile(chartJs(), 'utf8');
     await writeFile(
       o.html,
       htmlReport(p, { title: 'pumice profile', facts: facts.flatMap((f) => f.split('\n').filter(Boolean)), chartSource }),
