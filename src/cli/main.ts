@@ -10,6 +10,7 @@ import { convert, quantize } from './convert.ts';
 import { evaluate } from './eval.ts';
 import { inspect } from './inspect.ts';
 import { profile, run } from './run.ts';
+import { serve } from './serve.ts';
 import { synth } from './synth.ts';
 
 const number = (name: string) => (text: string) => {
@@ -77,6 +78,22 @@ program
   .option('--limit <n>', 'only the first n questions', number('--limit'))
   .option('--json', 'scores and every answer as JSON')
   .action(evaluate);
+
+program
+  .command('serve')
+  .description('OpenAI-compatible server')
+  .option('-m, --model <path>', 'GGUF file or hub directory; default: the embedded model')
+  .option('--mmproj <path>', 'projector file of a llama.cpp pair')
+  .option('--name <name>', "the model's name in requests; default: its file name")
+  .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
+  .option('-c, --ctx-size <rows>', 'rows that the KV cache holds', number('--ctx-size'))
+  .option('--conversation <name>', 'built-in conversation, e.g. vicuna_v1')
+  .option('--host <address>', 'address to listen on', '127.0.0.1')
+  .option('-p, --port <n>', 'port to listen on', number('--port'), 8080)
+  .addOption(new Option('--api-key <key>', 'required as bearer token').env('PUMICE_API_KEY'))
+  .option('--image-host <host>', 'host from which pictures may be fetched; repeatable; default: none', list, [])
+  .option('--queue <n>', 'requests that may wait', number('--queue'), 8)
+  .action(serve);
 
 program
   .command('inspect')

@@ -4,6 +4,7 @@ import { InputError } from '../errors.ts';
 import type { Spent } from '../runtime/programs.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { type BeamOptions, beamSearch } from './beam.ts';
+import { type TokenLogprobs, tokenLogprobs } from './logprobs.ts';
 import { createSampler, type SamplerOptions } from './sampler.ts';
 import type { Piece, Session } from './session.ts';
 import { createStopMatcher } from './stop.ts';
@@ -15,6 +16,8 @@ export interface GenerateOptions extends SamplerOptions, BeamOptions {
   readonly stop?: readonly string[];
   /** Stops between two tokens, and within a prefill between two operations. */
   readonly signal?: AbortSignal;
+  /** With each token its log-probability, and those of so many likeliest ones (0: only its own). Of the model's own logits, before any sampling option. */
+  readonly logprobs?: number;
   /** Rows of the prompt computed so far and in all. */
   readonly onPrefill?: (done: number, total: number) => void;
 }
@@ -45,6 +48,8 @@ export interface Chunk {
   readonly text: string;
   /** Ids that this chunk completes. */
   readonly ids: readonly number[];
+  /** One per id, where asked for. */
+  readonly logprobs?: readonly TokenLogprobs[];
 }
 
 /** What a generation adds up while it runs. */
@@ -88,6 +93,13 @@ export async function* generate(
   const matcher = createStopMatcher(options.stop ?? []);
   const text = tokenizer.stream();
   let pending: number[] = [];
+  let scored: TokenLogprobs[] = [];
+  const chunk = (t: string): Chunk => {
+    const made = { text: t, ids: pending, ...(options.logprobs === undefined ? {} : { logprobs: scored }) };
+    pending = [];
+    scored = [];
+    return made;
+  };
 
   const first = await session.prefill(prompt, {
     spent: account.prefill,
@@ -108,11 +120,9 @@ export async function* generate(
     }
     account.ids.push(id);
     pending.push(id);
+    if (options.logprobs !== undefined) scored.push(tokenLogprobs(logits, id, options.logprobs, tokenizer.size));
     const out = matcher.push(text.push(id));
-    if (out.text) {
-      yield { text: out.text, ids: pending };
-      pending = [];
-    }
+    if (out.text) yield chunk(out.text);
     if (out.stopped) {
       account.finishReason = 'stop';
       return;
@@ -124,7 +134,7 @@ export async function* generate(
   }
   const rest = matcher.push(text.flush());
   const tail = rest.stopped ? rest.text : rest.text + matcher.flush();
-  if (tail) yield { text: tail, ids: pending };
+  if (tail || (scored.length && !rest.stopped)) yield chunk(tail);
 }
 
 /** The best answer of a beam search, in one chunk. */
