@@ -1,16 +1,15 @@
 // `pumice run`: one question, one answer.
 
-import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { InputError } from '../errors.ts';
 import { Llava, type LoadOptions, type MessagePart, type Usage } from '../index.ts';
 import { parsePruning } from '../models/pruning.ts';
 import { diffTable, type SavedProfile } from '../profile/diff.ts';
 import { Profile } from '../profile/profile.ts';
 import { htmlReport } from '../profile/report.ts';
+import { embedded } from './embedded.ts';
 import { progress } from './progress.ts';
 
 export interface RunOptions {
@@ -51,8 +50,6 @@ export interface RunOptions {
 
 /** `pumice profile`: the same run with a profile. */
 export const profile = (question: string | undefined, o: RunOptions): Promise<void> => run(question, { ...o, profile: !o.diff });
-
-const EMBEDDED = new URL('../../../models/pebble.gguf', import.meta.url);
 
 export async function run(question: string | undefined, o: RunOptions): Promise<void> {
   const controller = new AbortController();
@@ -133,11 +130,6 @@ async function report(p: Profile, o: RunOptions, facts: readonly string[]): Prom
     if (before.version !== 1 || !Array.isArray(before.ops)) throw new InputError(`${o.diff}: is no saved profile: write one with --save`);
     process.stderr.write(diffTable(before.ops, p.totals('op')));
   }
-}
-
-function embedded(): string {
-  if (existsSync(EMBEDDED)) return fileURLToPath(EMBEDDED);
-  throw new InputError('run: there is no embedded model in this copy: give one with --model');
 }
 
 const loadOptions = (o: RunOptions): LoadOptions => ({
