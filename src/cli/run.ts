@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { InputError } from '../errors.ts';
-import { Llava, type LoadOptions, type MessagePart, type Usage } from '../index.ts';
+import { Llava, type LoadOptions, type MessagePart, type PictureOptions, type Usage } from '../index.ts';
 import { parsePruning } from '../models/pruning.ts';
 import { diffTable, type SavedProfile } from '../profile/diff.ts';
 import { Profile } from '../profile/profile.ts';
@@ -24,6 +24,11 @@ export interface RunOptions {
   readonly imageMode?: 'pad' | 'square';
   /** Method and numbers: `fastv:2:0.5`. */
   readonly prune?: string;
+  readonly visualTokens?: number;
+  readonly slices?: number;
+  readonly preResize?: number | 'none';
+  /** File for a drawing of the pictures. */
+  readonly explain?: string;
   readonly conversation?: string;
   readonly system?: string;
   readonly maxTokens: number;
@@ -71,6 +76,8 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
     });
     const loadMs = performance.now() - started;
     const profiling = o.profile || o.trace || o.html || o.save || o.diff ? new Profile(llava.programs) : undefined;
+    // Loaded only where it is asked for: jimp is large.
+    const drawings = o.explain === undefined ? undefined : new (await import('./explain.ts')).Drawings();
     const reply = llava.chat(
       [...(o.system === undefined ? [] : [{ role: 'system' as const, content: o.system }]), { role: 'user', content }],
       {
@@ -83,6 +90,8 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
         ...(o.seed === undefined ? {} : { seed: o.seed }),
         stop: o.stop,
         signal: controller.signal,
+        ...pictureOptions(o),
+        ...(drawings && { explain: (i, image, view) => drawings.add(i, image, view) }),
         onImage: (done, total) => bars.update('pictures', done, total, ''),
         onPrefill: (done, total) => bars.update('prompt', done, total, 'rows'),
       },
@@ -101,6 +110,7 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
       );
     else process.stdout.write('\n');
     if (o.stats) process.stderr.write(stats(usage, loadMs, llava));
+    if (o.explain) await drawings?.write(o.explain);
     if (profiling)
       await report(profiling, o, [`${model}: ${llava.engine.build} build, ${llava.engine.threads} threads`, stats(usage, loadMs, llava)]);
   } finally {
@@ -142,6 +152,12 @@ const loadOptions = (o: RunOptions): LoadOptions => ({
   ...(o.imageMode === undefined ? {} : { imageMode: o.imageMode }),
   ...(o.prune === undefined ? {} : { prune: parsePruning(o.prune) }),
   ...(o.conversation === undefined ? {} : { conversation: o.conversation }),
+});
+
+const pictureOptions = (o: RunOptions): PictureOptions => ({
+  ...(o.visualTokens === undefined ? {} : { visualTokens: o.visualTokens }),
+  ...(o.slices === undefined ? {} : { slices: o.slices }),
+  ...(o.preResize === undefined ? {} : { preResize: o.preResize === 'none' ? null : o.preResize }),
 });
 
 const mib = (bytes: number): number => Math.round(bytes / 2 ** 20);

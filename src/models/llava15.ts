@@ -4,7 +4,7 @@ import { InputError } from '../errors.ts';
 import { Graph, rows } from '../graph/graph.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { Weights } from '../graph/weights.ts';
-import { type ImageSettings, pixelsOf, preprocessing } from '../image/preprocess.ts';
+import { type ImageSettings, pixelsOf, preprocessing, shownWindow } from '../image/preprocess.ts';
 import type { LoadOptions } from '../runtime/load.ts';
 import type { Programs } from '../runtime/programs.ts';
 import { bothHooks, type HooksOf } from './backbone.ts';
@@ -129,6 +129,7 @@ export function singleTile(tower: Tower, settings: ImageSettings): ImageEncoder 
     prepare: tower.prepare,
     async encode(programs, image, encode) {
       const [features] = await tower.run(programs, [await pixelsOf(image, settings, programs.engine)], encode);
+      encode?.explain?.({ name: 'picture', window: shownWindow(image, settings), grid: { width: tower.side, height: tower.side } });
       return { features: features!, rows: features!.length / tower.hidden };
     },
   };

@@ -1,0 +1,58 @@
+// MQT-LLaVA: budgets chosen per request, and budgets that are none.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { InputError, Llava, type Message } from '../../src/index.ts';
+import { pattern } from '../image/pattern.ts';
+import { withMqt } from './tinyModels.ts';
+
+const image = pattern(50, 30);
+
+test('m tokens are the first m of all, for any m, and only these rows enter the prompt', () =>
+  withMqt(async (dir) => {
+    await using llava = await Llava.load(dir, { threads: 0 });
+    assert.equal(llava.model.name, 'mqt-llava');
+    const all = await llava.embedImage(image);
+    assert.equal(all.rows, 16);
+    const hidden = all.features.length / 16;
+    for (const visualTokens of [1, 2, 7, 16]) {
+      const some = await llava.embedImage(image, { visualTokens });
+      assert.equal(some.rows, visualTokens);
+      assert.deepEqual(some.features, all.features.slice(0, visualTokens * hidden), `m = ${visualTokens}`);
+    }
+    const ask: Message[] = [
+      {
+        role: 'user',
+        content: [
+          { type: 'image', image },
+          { type: 'text', text: 'what?' },
+        ],
+      },
+    ];
+    for (const visualTokens of [3, 5]) {
+      const reply = llava.chat(ask, { maxTokens: 2, visualTokens });
+      await reply.text();
+      assert.equal((await reply.usage).imageTokens, visualTokens);
+    }
+  }));
+
+test('a budget outside 1..M is refused by name', () =>
+  withMqt(async (dir) => {
+    await using llava = await Llava.load(dir, { threads: 0 });
+    for (const visualTokens of [0, 17, -1, 1.5, Number.NaN]) {
+      await assert.rejects(
+        llava.embedImage(image, { visualTokens }),
+        (e) => e instanceof InputError && e.message === `visualTokens: got ${visualTokens}, expected an integer of 1 to 16`,
+      );
+    }
+    await assert.rejects(llava.embedImage(image, { slices: 2 }), /slices: mqt-llava has no such choice/);
+  }));
+
+test("the checkpoint's own budget counts where it is a number", () =>
+  withMqt(
+    async (dir) => {
+      await using llava = await Llava.load(dir, { threads: 0 });
+      assert.equal((await llava.embedImage(image)).rows, 5);
+    },
+    { num_visual_tokens: '5' },
+  ));

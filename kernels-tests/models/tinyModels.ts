@@ -1,0 +1,157 @@
+// Tiny hub checkpoints with random weights and a real tokenizer, in folders of their own: MQT-LLaVA and LLaVA-UHD.
+
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fixture } from '../fixtures.ts';
+import { random } from '../harness.ts';
+
+type Shapes = Readonly<Record<string, readonly number[]>>;
+
+const VOCABULARY = 1002;
+const TOWER = 'model.vision_tower.vision_tower.vision_model';
+
+interface Shape {
+  readonly hidden: number;
+  readonly tower: { readonly width: number; readonly size: number; readonly patch: number };
+}
+
+function language({ hidden }: Shape): Shapes {
+  const layer = 'model.layers.0';
+  return {
+    'model.embed_tokens.weight': [VOCABULARY, hidden],
+    ...Object.fromEntries(['q', 'k', 'v', 'o'].map((n) => [`${layer}.self_attn.${n}_proj.weight`, [hidden, hidden]])),
+    [`${layer}.mlp.gate_proj.weight`]: [48, hidden],
+    [`${layer}.mlp.up_proj.weight`]: [48, hidden],
+    [`${layer}.mlp.down_proj.weight`]: [hidden, 48],
+    [`${layer}.input_layernorm.weight`]: [hidden],
+    [`${layer}.post_attention_layernorm.weight`]: [hidden],
+    'model.norm.weight': [hidden],
+    'lm_head.weight': [VOCABULARY, hidden],
+  };
+}
+
+const affine = (name: string, out: number, from: number): Shapes => ({ [`${name}.weight`]: [out, from], [`${name}.bias`]: [out] });
+const norm = (name: string, width: number): Shapes => ({ [`${name}.weight`]: [width], [`${name}.bias`]: [width] });
+
+function tower({ tower: { width, size, patch } }: Shape): Shapes {
+  const layer = `${TOWER}.encoder.layers.0`;
+  return {
+    [`${TOWER}.embeddings.class_embedding`]: [width],
+    [`${TOWER}.embeddings.patch_embedding.weight`]: [width, 3, patch, patch],
+    [`${TOWER}.embeddings.position_embedding.weight`]: [1 + (size / patch) ** 2, width],
+    ...norm(`${TOWER}.pre_layrnorm`, width),
+    ...norm(`${layer}.layer_norm1`, width),
+    ...norm(`${layer}.layer_norm2`, width),
+    ...Object.assign({}, ...['q', 'k', 'v', 'out'].map((n) => affine(`${layer}.self_attn.${n}_proj`, width, width))),
+    ...affine(`${layer}.mlp.fc1`, 32, width),
+    ...affine(`${layer}.mlp.fc2`, width, 32),
+  };
+}
+
+function resampler(prefix: string, queries: number, width: number, out: number, norms: readonly string[]): Shapes {
+  return {
+    [`${prefix}.query`]: [queries, width],
+    [`${prefix}.pos_embed`]: [queries, width],
+    [`${prefix}.attn.in_proj_weight`]: [3 * width, width],
+    [`${prefix}.attn.in_proj_bias`]: [3 * width],
+    ...affine(`${prefix}.attn.out_proj`, width, width),
+    ...Object.assign({}, ...norms.map((n) => norm(`${prefix}.${n}`, width))),
+    [`${prefix}.proj`]: [width, out],
+  };
+}
+
+function safetensors(shapes: Shapes): Uint8Array {
+  const header: Record<string, unknown> = {};
+  const data: Float32Array[] = [];
+  let at = 0;
+  for (const [i, [name, shape]] of Object.entries(shapes).entries()) {
+    const values = random(
+      shape.reduce((a, b) => a * b, 1),
+      i + 1,
+    ).map((v) => v / 2);
+    header[name] = { dtype: 'F32', shape, data_offsets: [at, at + values.byteLength] };
+    at += values.byteLength;
+    data.push(values);
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const bytes = new Uint8Array(8 + json.length + at);
+  new DataView(bytes.buffer).setUint32(0, json.length, true);
+  bytes.set(json, 8);
+  at = 8 + json.length;
+  for (const d of data) {
+    bytes.set(new Uint8Array(d.buffer), at);
+    at += d.byteLength;
+  }
+  return bytes;
+}
+
+/** Writes a checkpoint, calls `body` with its folder, and deletes it. */
+async function withCheckpoint<T>(shape: Shape, extra: Shapes, config: object, body: (dir: string) => Promise<T>): Promise<T> {
+  const dir = await mkdtemp(join(tmpdir(), 'pumice-model-'));
+  try {
+    await cp(fixture('tokenizer/tiny-spm'), dir, { recursive: true });
+    await writeFile(join(dir, 'model.safetensors'), safetensors({ ...language(shape), ...tower(shape), ...extra }));
+    await writeFile(
+      join(dir, 'config.json'),
+      JSON.stringify({
+        model_type: 'llava_llama',
+        hidden_size: shape.hidden,
+        intermediate_size: 48,
+        num_hidden_layers: 1,
+        num_attention_heads: 4,
+        vocab_size: VOCABULARY,
+        max_position_embeddings: 2048,
+        rms_norm_eps: 1e-5,
+        mm_hidden_size: shape.tower.width,
+        mm_vision_tower: 'tower',
+        mm_vision_select_layer: -1,
+        ...config,
+      }),
+    );
+    await mkdir(join(dir, 'vision_tower'));
+    const { width, size, patch } = shape.tower;
+    await writeFile(
+      join(dir, 'vision_tower', 'config.json'),
+      JSON.stringify({
+        hidden_size: width,
+        intermediate_size: 32,
+        num_hidden_layers: 1,
+        num_attention_heads: 4,
+        image_size: size,
+        patch_size: patch,
+        hidden_act: 'quick_gelu',
+      }),
+    );
+    await writeFile(
+      join(dir, 'vision_tower', 'preprocessor_config.json'),
+      JSON.stringify({ size: { shortest_edge: size }, crop_size: { height: size, width: size } }),
+    );
+    return await body(dir);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}
+
+/** MQT-LLaVA with 16 queries. */
+export const withMqt = <T>(body: (dir: string) => Promise<T>, config: object = { num_visual_tokens: 'second_stage' }): Promise<T> => {
+  const shape = { hidden: 64, tower: { width: 64, size: 96, patch: 4 } };
+  const layers = resampler('model.query_abstractor', 16, 64, 64, ['ln_q', 'ln_k', 'ln_v']);
+  return withCheckpoint(shape, layers, { image_aspect_ratio: 'pad', mm_projector_type: 'linear', ...config }, body);
+};
+
+/** LLaVA-UHD with 16 queries over slices of 4 x 4 patches. */
+export const withUhd = <T>(body: (dir: string) => Promise<T>, config: object = {}): Promise<T> => {
+  const shape = { hidden: 128, tower: { width: 16, size: 56, patch: 14 } };
+  const layers = {
+    ...resampler('model.mm_projector', 16, 128, 128, ['ln_q', 'ln_kv', 'ln_post']),
+    'model.mm_projector.kv_proj.weight': [128, 16],
+  };
+  const ids = { separator_ids: { comma: 44, newline: 13 } };
+  return withCheckpoint(
+    shape,
+    layers,
+    { image_aspect_ratio: 'pad', mm_projector_type: 'adapt_spatial_resampler', ...ids, ...config },
+    body,
+  );
+};
