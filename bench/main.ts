@@ -1,17 +1,24 @@
-// npm run bench -- [--filter TEXT] [--build simd|relaxed] [--time MS] [--json]
+// npm run bench -- [--filter TEXT] [--build simd|relaxed] [--time MS] [--json] [--compare OLD.json]
 //
 // Runs the cases of every bench/*.bench.ts, in each build that this runtime computes rightly, one thread.
 
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { builds } from '../kernels-tests/harness.ts';
 import type { Build } from '../src/runtime/platform.ts';
+import { compare } from './compare.ts';
 import { type Case, line, measure, type Result } from './harness.ts';
 import { measureRoofline, type Roofline } from './roofline.ts';
 
 const { values } = parseArgs({
-  options: { filter: { type: 'string' }, build: { type: 'string' }, time: { type: 'string' }, json: { type: 'boolean' } },
+  options: {
+    filter: { type: 'string' },
+    build: { type: 'string' },
+    time: { type: 'string' },
+    json: { type: 'boolean' },
+    compare: { type: 'string' },
+  },
 });
 const print = (text: string): void => {
   if (!values.json) console.log(text);
@@ -44,3 +51,7 @@ if (values.json)
   console.log(
     JSON.stringify({ cpu: cpus()[0]?.model, versions: process.versions, rooflines: Object.fromEntries(rooflines), results }, null, 2),
   );
+if (values.compare) {
+  const before = JSON.parse(await readFile(values.compare, 'utf8')) as { results: Result[] };
+  for (const text of compare(before.results, results)) print(text);
+}

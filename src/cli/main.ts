@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { MIX_NAMES } from '../convert/mix.ts';
 import { PumiceError } from '../errors.ts';
+import { benchModel } from './benchModel.ts';
 import { convert, quantize } from './convert.ts';
 import { evaluate } from './eval.ts';
 import { inspect } from './inspect.ts';
@@ -98,6 +99,18 @@ program
   .option('--image-host <host>', 'host from which pictures may be fetched; repeatable; default: none', list, [])
   .option('--queue <n>', 'requests that may wait', number('--queue'), 8)
   .action(serve);
+
+program
+  .command('bench')
+  .description('time load, picture, prefill and decode of a model')
+  .argument('<model>', 'GGUF file or hub directory')
+  .option('--mmproj <path>', 'projector file of a llama.cpp pair')
+  .option('--prompts <list>', 'rows of prefill', '64,256,512')
+  .option('--contexts <list>', 'rows in the cache when decoding', '64,512')
+  .option('-t, --threads <list>', 'thread counts; default: 1 to all')
+  .option('--rounds <n>', 'rounds of each measurement', number('--rounds'), 3)
+  .option('--json', 'as JSON')
+  .action(benchModel);
 
 program
   .command('inspect')
