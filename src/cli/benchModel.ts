@@ -71,7 +71,7 @@ async function withThreads(
     add({ threads, what: `picture 640x480 (${imageRows} rows)`, ...t, rate: (imageRows * 1000) / t.ms });
   }
   const session = new Session(llava.programs, decoder);
-  const prompt = (n: number) => Array.from({ length: n }, (_, i) => (i * 7919) % decoder.config.vocabulary);
+  const prompt = (n: number) => Array.from({ length: n }, (_, i) => (i * 7919) % decoder.backbone.vocabulary);
   for (const n of o.prompts) {
     const t = await timed(o.rounds, async () => {
       session.truncate(0);
