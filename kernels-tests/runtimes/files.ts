@@ -7,6 +7,7 @@ import { fixture } from '../fixtures.ts';
 /** Bytes of a file of the selection: a fixture, or a model made for it. */
 export async function selectionFile(name: string): Promise<Uint8Array> {
   const synthetic = /^overhead-(q4_0|q8_0)\.gguf$/.exec(name);
+  if (name === 'pebble.gguf') return readFile(new URL('../../../models/pebble.gguf', import.meta.url));
   if (synthetic) return whole(synthLanguage('overhead', synthetic[1] as 'q4_0' | 'q8_0'));
   return readFile(fixture(FIXTURES[name as keyof typeof FIXTURES]));
 }
@@ -19,7 +20,7 @@ const FIXTURES = {
 } as const;
 
 /** All of them, by name. */
-export const SELECTION: readonly string[] = [...Object.keys(FIXTURES), 'overhead-q4_0.gguf', 'overhead-q8_0.gguf'];
+export const SELECTION: readonly string[] = [...Object.keys(FIXTURES), 'overhead-q4_0.gguf', 'overhead-q8_0.gguf', 'pebble.gguf'];
 
 function whole(file: ReturnType<typeof synthLanguage>): Uint8Array {
   const bytes = new Uint8Array(file.bytes);

@@ -70,6 +70,19 @@ const CASES: readonly Case[] = [
     },
   },
   { what: 'language model, q4_0', model: 'overhead-q4_0.gguf', results: (llava) => logits(llava, TEXT) },
+  {
+    what: 'pebble',
+    model: 'pebble.gguf',
+    async results(llava) {
+      const image = picture(300, 200);
+      const content = [
+        { type: 'image' as const, image },
+        { type: 'text' as const, text: 'What is at the left?' },
+      ];
+      const text = await llava.chat([{ role: 'user', content }], { maxTokens: 8 }).text();
+      return [(await llava.embedImage(image)).features, new TextEncoder().encode(text)];
+    },
+  },
   { what: 'language model, q8_0', model: 'overhead-q8_0.gguf', results: (llava) => logits(llava, TEXT) },
 ];
 
@@ -89,7 +102,7 @@ export async function selection(host: Host): Promise<Report> {
   const builds = host.builds ?? (bestBuild() === 'relaxed' ? (['simd', 'relaxed'] as const) : (['simd'] as const));
   for (const { what, model, mmproj, results } of CASES) {
     const bytes = await host.file(model);
-    const options: LoadOptions = { ...host.options, context: 128, ...(mmproj === undefined ? {} : { mmproj: await host.file(mmproj) }) };
+    const options: LoadOptions = { ...host.options, context: 256, ...(mmproj === undefined ? {} : { mmproj: await host.file(mmproj) }) };
     for (const build of builds) {
       for (const threads of host.threads) {
         const start = performance.now();

@@ -1,13 +1,15 @@
 // The hosts that need a driver: workerd, edge-runtime, Chromium; each with what a bundler made of the app in `root`.
 // Usage: node hosts.mjs ROOT TOOLS. Prints one report per line.
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { extname, join, normalize } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
 
 const [root, tools] = process.argv.slice(2);
+const examples = fileURLToPath(new URL('../../examples', import.meta.url));
 const require = createRequire(join(tools, 'package.json'));
 const load = (name) => import(pathToFileURL(require.resolve(name)).href);
 const file = (name) => readFileSync(join(root, 'files', name));
@@ -35,6 +37,45 @@ async function workerd() {
     const response = await mf.dispatchFetch('http://app/');
     if (!response.ok) throw new Error(`workerd: ${response.status} ${await response.text()}`);
     return await response.json();
+  } finally {
+    await mf.dispose();
+  }
+}
+
+/** The example: a posted picture, cold and warm, inside what the platform allows. */
+async function edgeExample() {
+  for (const name of ['worker.js', 'wrangler.json']) cpSync(join(examples, 'edge', name), join(root, 'edge-example', name));
+  mkdirSync(join(root, 'edge-example/assets'), { recursive: true });
+  writeFileSync(join(root, 'edge-example/assets/pebble.gguf'), file('pebble.gguf'));
+  const out = join(root, 'out/example');
+  bin('wrangler/bin/wrangler.js', 'deploy', '--dry-run', '--config', 'edge-example/wrangler.json', '--outdir', out);
+  const script = readFileSync(join(out, 'worker.js'));
+  const size =
+    gzipSync(script).length +
+    readdirSync(out)
+      .filter((f) => f.endsWith('.wasm'))
+      .reduce((n, f) => n + gzipSync(readFileSync(join(out, f))).length, 0);
+  if (size > 200_000) throw new Error(`edge example: ${size} bytes compressed: at most 200 kB are allowed`);
+  const { Miniflare } = await load('miniflare');
+  const mf = new Miniflare({
+    modulesRules: [{ type: 'CompiledWasm', include: ['**/*.wasm', '**/*.wasm?module'] }],
+    modules: true,
+    scriptPath: join(out, 'worker.js'),
+    compatibilityDate: '2026-04-01',
+    serviceBindings: { ASSETS: (request) => new Response(file(new URL(request.url).pathname.slice(1))) },
+  });
+  try {
+    for (const state of ['cold', 'warm']) {
+      const start = performance.now();
+      const response = await mf.dispatchFetch('http://app/?ask=What+is+at+the+left%3F', { method: 'POST', body: file('picture.jpg') });
+      const reply = await response.json();
+      if (!response.ok || typeof reply.answer !== 'string') throw new Error(`edge example: ${response.status} ${JSON.stringify(reply)}`);
+      if (reply.memoryBytes > 100e6)
+        throw new Error(`edge example: ${reply.memoryBytes} bytes of linear memory: the isolate has 128 MB for all`);
+      console.error(
+        `edge example, ${state}: ${(performance.now() - start).toFixed(0)} ms (load ${reply.loadMs}, answer ${reply.answerMs}), ${(reply.memoryBytes / 1e6).toFixed(1)} MB, script ${(size / 1e3).toFixed(0)} kB: ${reply.answer}`,
+      );
+    }
   } finally {
     await mf.dispose();
   }
@@ -136,6 +177,7 @@ const failures = [];
 const attempt = (name, run) => timed(name, run).catch((e) => failures.push(`${name}: ${e.stack ?? e}`));
 await attempt('workerd, bundled by wrangler', workerd);
 await attempt('edge-runtime', edgeRuntime);
+await edgeExample().catch((e) => failures.push(`edge example: ${e.stack ?? e}`));
 bundles();
 const { chromium: browser } = (await load('playwright-core')).default ?? (await load('playwright-core'));
 const launched = await browser.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
