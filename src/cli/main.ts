@@ -6,10 +6,12 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { MIX_NAMES } from '../convert/mix.ts';
 import { PumiceError } from '../errors.ts';
+import { TARGETS } from '../estimate/advice.ts';
 import { benchModel } from './benchModel.ts';
 import { convert, quantize } from './convert.ts';
 import { evaluate } from './eval.ts';
 import { inspect } from './inspect.ts';
+import { plan } from './plan.ts';
 import { profile, run } from './run.ts';
 import { serve } from './serve.ts';
 import { synth } from './synth.ts';
@@ -119,6 +121,24 @@ program
   .option('--tensors', 'list every tensor')
   .option('--json', 'as JSON')
   .action((file: string, options: { json?: boolean; tensors?: boolean }) => inspect(file, options, process.stdout));
+
+program
+  .command('plan')
+  .description('memory and work of a model, and whether it fits, without loading it')
+  .argument('<model>', 'GGUF file or hub directory')
+  .option('--mmproj <path>', 'projector file of a llama.cpp pair')
+  .option('--tower <dir>', 'directory of the vision tower')
+  .option('--image <size>', 'width and height of the picture, such as 640x480, or none')
+  .option('--visual-tokens <m>', 'tokens that stand for the picture, where the model has the choice', number('--visual-tokens'))
+  .option('--slices <n>', 'slices of the picture at most, where the model has the choice', number('--slices'))
+  .option('--context <rows>', 'rows that the KV cache holds', number('--context'))
+  .option('--chunk <rows>', 'rows of a prefill chunk', number('--chunk'))
+  .option('--text <rows>', 'rows of text in the prompt', number('--text'))
+  .option('-t, --threads <n>', 'threads', number('--threads'))
+  .addOption(new Option('--cache-type <type>', 'element type of the KV cache').choices(['f32', 'f16', 'q8']))
+  .addOption(new Option('--target <runtime>', 'where it is to run').choices([...TARGETS.keys()]).default('node'))
+  .option('--json', 'as JSON')
+  .action(plan);
 
 program
   .command('convert')
