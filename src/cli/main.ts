@@ -39,6 +39,7 @@ const asking = (command: Command): Command =>
     .option('-m, --model <path>', 'GGUF file or hub directory; default: the embedded model')
     .option('--mmproj <path>', 'projector file of a llama.cpp pair')
     .option('--tower <dir>', 'directory of the vision tower, for hub checkpoints without one inside')
+    .option('--adapter <dir>', 'directory of a LoRA adapter or a projector, laid over the hub checkpoint')
     .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
     .addOption(
       new Option('--build <name>', 'kernel build; default: the fastest that this runtime computes rightly').choices(['simd', 'relaxed']),

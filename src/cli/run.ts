@@ -17,6 +17,7 @@ export interface RunOptions {
   readonly model?: string;
   readonly mmproj?: string;
   readonly tower?: string;
+  readonly adapter?: string;
   readonly threads: number | 'auto';
   readonly build?: 'simd' | 'relaxed';
   readonly ctxSize?: number;
@@ -148,6 +149,7 @@ const loadOptions = (o: RunOptions): LoadOptions => ({
   ...(o.build === undefined ? {} : { build: o.build }),
   ...(o.mmproj === undefined ? {} : { mmproj: o.mmproj }),
   ...(o.tower === undefined ? {} : { tower: o.tower }),
+  ...(o.adapter === undefined ? {} : { adapter: o.adapter }),
   ...(o.ctxSize === undefined ? {} : { context: o.ctxSize }),
   ...(o.imageMode === undefined ? {} : { imageMode: o.imageMode }),
   ...(o.prune === undefined ? {} : { prune: parsePruning(o.prune) }),

@@ -2,8 +2,8 @@
 
 import { Session } from '../generate/session.ts';
 import { readKv } from '../graph/kv.ts';
-import type { ModelOptions } from '../models/model.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
+import type { ModelOptions } from '../models/model.ts';
 import type { Program } from '../runtime/engine.ts';
 import { localFolder } from '../runtime/nodeFiles.ts';
 import { assertSame, type GoldenCase, integers, type LoadedTensor } from './compare.ts';
@@ -52,7 +52,10 @@ const STAGES = ['picture rows', 'answered rows', 'question rows'];
 
 /** A prefill with every intermediate, the decisions in it and the caches after it. */
 async function prefill(m: OpenModel, c: GoldenCase, inputs: Tensors, cmp: Comparison): Promise<void> {
-  const prompt = splice(integers(inputs, 'input_ids'), m.model.encoder && cmp.wants('pixel_values') ? await encodePictures(m, inputs, cmp) : []);
+  const prompt = splice(
+    integers(inputs, 'input_ids'),
+    m.model.encoder && cmp.wants('pixel_values') ? await encodePictures(m, inputs, cmp) : [],
+  );
   const names = [...cmp.expected.keys()].filter((n) => n.startsWith('lm_') || ['inputs_embeds', 'sparse_in_hidden', 'logits'].includes(n));
   await compareScore(m, prompt, cmp, new Map(names.map((n) => [n, n])));
   // Where nothing is dropped, the plain model's logits are there too.
@@ -62,10 +65,17 @@ async function prefill(m: OpenModel, c: GoldenCase, inputs: Tensors, cmp: Compar
   const said = await decisions(m, 'prefill');
   const [from, to] = (c.params as unknown as Params).segments?.image ?? [0, 0];
   const kept = said.kept(rows, ...STAGES);
-  const picture = said.kept(rows, 'picture rows').filter((r) => r >= from && r < to).map((r) => r - from);
+  const picture = said
+    .kept(rows, 'picture rows')
+    .filter((r) => r >= from && r < to)
+    .map((r) => r - from);
   if (cmp.wants('image_predictor_logits')) cmp.close('image_predictor_logits', said.scores('picture rows scores'));
   same(cmp, 'image_keep_index', picture);
-  same(cmp, 'image_keep_mask', Array.from({ length: to - from }, (_, i) => (picture.includes(i) ? 1 : 0)));
+  same(
+    cmp,
+    'image_keep_mask',
+    Array.from({ length: to - from }, (_, i) => (picture.includes(i) ? 1 : 0)),
+  );
   if (cmp.wants('instruct_predictor_logits')) cmp.close('instruct_predictor_logits', said.scores('question rows scores'));
   same(cmp, 'sparse_position_ids', kept);
   same(cmp, 'kv_lengths_prefill', session.cacheRows);
@@ -125,7 +135,11 @@ async function answer(m: OpenModel, c: GoldenCase, inputs: Tensors, cmp: Compari
       const want = cmp.expected.get('turn2_instruct_logits')!.data as Float32Array;
       cmp.close('turn2_instruct_logits', concat([asked, want.subarray(asked.length)]));
       const entered = said.kept(later.length, 'entering rows');
-      same(cmp, 'turn2_keep', Array.from(later, (_, i) => (entered.includes(i) ? 1 : 0)));
+      same(
+        cmp,
+        'turn2_keep',
+        Array.from(later, (_, i) => (entered.includes(i) ? 1 : 0)),
+      );
     }
     await turn(start, p.turn2_token_ids);
   }
@@ -171,7 +185,8 @@ const all: CaseRunner = {
   async run(dir) {
     const { c, inputs, expected } = await load(dir);
     const cmp = new Comparison(c, expected);
-    const open = async (options: ModelOptions, body: (m: OpenModel) => Promise<void>) => withModel(await openHubFolder(localFolder(dir)), options, body);
+    const open = async (options: ModelOptions, body: (m: OpenModel) => Promise<void>) =>
+      withModel(await openHubFolder(localFolder(dir)), options, body);
     const cached = (c.params as unknown as Params).use_cache !== false;
     await open({}, async (m) => {
       await prefill(m, c, inputs, cmp);

@@ -77,7 +77,7 @@ export async function encodePictures({ model, programs }: OpenModel, inputs: Ten
   };
   const images: ImageRows[] = [];
   for (const name of pictureNames(inputs)) {
-    const keep = [...cmp.expected.keys()].filter((n) => n.startsWith('vision_'));
+    const keep = [...cmp.expected.keys()].filter((n) => /^(vision|vit|ln_vision|qformer)(_|$)/.test(n));
     const rows = await model.encoder!.encode(programs, picture(inputs, name), {
       keep,
       visit: (program, pixels) => {

@@ -2,6 +2,7 @@
 
 import { cases as conversations } from './conversations.ts';
 import { cases as convert } from './convert.ts';
+import { cases as derived } from './derived.ts';
 import { cases as dynamicLlava } from './dynamicLlava.ts';
 import { cases as formats } from './formats.ts';
 import { cases as ggufModels } from './ggufModels.ts';
@@ -24,6 +25,7 @@ export const runners: readonly CaseRunner[] = [
   ...tokenizers,
   ...preprocess,
   ...llava15,
+  ...derived,
   ...ggufModels,
   ...mqt,
   ...quantize,

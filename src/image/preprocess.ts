@@ -30,6 +30,8 @@ export interface ImageSettings {
   readonly filter: Filter;
   /** null: nothing is cut off. */
   readonly crop: Size | null;
+  /** Where an odd pixel goes when the middle is cut out: to the right and bottom, or (`even`, open_clip) so that the cut begins at an even one. */
+  readonly cropRounding?: 'even';
   /** null: bytes stay 0..255. */
   readonly rescale: number | null;
   /** null: no normalisation. */
@@ -38,6 +40,7 @@ export interface ImageSettings {
 
 const CLIP_MEAN: Triple = [0.48145466, 0.4578275, 0.40821073];
 const CLIP_STD: Triple = [0.26862954, 0.26130258, 0.27577711];
+const HALF: Triple = [0.5, 0.5, 0.5];
 /** Pillow's numbers. */
 const FILTERS: Readonly<Record<number, Filter>> = { 1: 'lanczos', 2: 'bilinear', 3: 'bicubic', 4: 'box' };
 
@@ -48,6 +51,8 @@ export function preprocessing(json: unknown, mode: AspectMode = 'square', name =
   const c = json as Readonly<Record<string, unknown>>;
   const bad = (key: string, expected: string) => new InputError(`${name}: ${key}: got ${JSON.stringify(c[key])}, expected ${expected}`);
   const on = (key: string) => c[key] !== false;
+  // SigLIP's processor stretches to a square and cuts nothing.
+  const siglip = c.image_processor_type === 'SiglipImageProcessor';
   const triple = (key: string, absent: Triple): Triple => {
     const v = c[key] ?? absent;
     if (!Array.isArray(v) || v.length !== 3 || !v.every((x) => Number.isFinite(x))) throw bad(key, 'three numbers');
@@ -70,16 +75,17 @@ export function preprocessing(json: unknown, mode: AspectMode = 'square', name =
   if (filter === undefined) throw bad('resample', '1 (lanczos), 2 (bilinear), 3 (bicubic) or 4 (box)');
   const rescale = c.rescale_factor ?? 1 / 255;
   if (typeof rescale !== 'number' || !Number.isFinite(rescale)) throw bad('rescale_factor', 'a number');
-  const std = triple('image_std', CLIP_STD);
+  const std = triple('image_std', siglip ? HALF : CLIP_STD);
   if (std.includes(0)) throw bad('image_std', 'no zeros');
 
   return {
     mode,
     size: on('do_resize') ? size : null,
     filter,
-    crop: on('do_center_crop') ? cut : null,
+    crop: on('do_center_crop') && !siglip ? cut : null,
+    ...(c.crop_rounding === 'even' && { cropRounding: 'even' as const }),
     rescale: on('do_rescale') ? rescale : null,
-    normalize: on('do_normalize') ? { mean: triple('image_mean', CLIP_MEAN), std } : null,
+    normalize: on('do_normalize') ? { mean: triple('image_mean', siglip ? HALF : CLIP_MEAN), std } : null,
   };
 }
 
@@ -104,19 +110,26 @@ export async function fit(image: RgbImage, settings: ImageSettings, engine: Engi
   const fill = pad ? padColor(settings) : BLACK;
   const { width, height } = resizedSize(window, settings.size);
   const resized = await resize(image, width, height, engine, { filter: settings.filter, window, fill });
-  return settings.crop ? crop(resized, centered(resized, settings.crop.width, settings.crop.height)) : resized;
+  return settings.crop ? crop(resized, middle(resized, settings.crop, settings)) : resized;
 }
 
 /** The part of the picture's plane that `fit` shows, in pixels of the picture. */
 export function shownWindow(image: RgbImage, settings: ImageSettings): Window {
   const window = settings.mode === 'pad' ? squareAround(image) : whole(image);
   const { width, height } = resizedSize(window, settings.size);
-  const cut = settings.crop
-    ? centered({ ...image, width, height }, settings.crop.width, settings.crop.height)
-    : { left: 0, top: 0, width, height };
+  const cut = settings.crop ? middle({ ...image, width, height }, settings.crop, settings) : { left: 0, top: 0, width, height };
   const x = window.width / width;
   const y = window.height / height;
   return { left: window.left + cut.left * x, top: window.top + cut.top * y, width: cut.width * x, height: cut.height * y };
+}
+
+/** The part in the middle that is cut out. */
+function middle(image: RgbImage, { width, height }: Size, { cropRounding }: ImageSettings): Window {
+  const window = centered(image, width, height);
+  if (cropRounding !== 'even') return window;
+  // Half a pixel over: the even one of two neighbours.
+  const even = (at: number, whole: number, part: number) => ((whole - part) % 2 ? at + (at & 1) : at);
+  return { ...window, left: even(window.left, image.width, width), top: even(window.top, image.height, height) };
 }
 
 /** The size after resizing and before cutting. */

@@ -1,6 +1,8 @@
 // Pieces of decoder layers that the families share. A `w` stands at the piece's own weights.
 
+import { fixedRows } from '../graph/families/rows.ts';
 import { columns, type Graph } from '../graph/graph.ts';
+import { kvCache } from '../graph/kv.ts';
 import { linear } from '../graph/linear.ts';
 import { attention } from '../graph/ops/attention.ts';
 import { kvWrite } from '../graph/ops/kvWrite.ts';
@@ -58,6 +60,15 @@ export function selfAttention(g: Graph, w: Weights, c: Shape, site: Site, how: S
 export function cachedAttention(g: Graph, { q, k, v, cache, params }: Attend): Tensor {
   g.addAll(kvWrite, [k, v, cache.k, cache.v], { heads: params.kvHeads, dim: params.dim, at: params.past });
   return g.add(attention, [q, cache.k, cache.v], params);
+}
+
+/** Attention without a cache, a mask or past: q f32 [rows, heads * dim] sees all rows of k and v, f32 [keys, heads * dim]. All may be windows. */
+export function wholeAttention(g: Graph, q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor {
+  const dim = colsOf(q.shape) / heads;
+  const keys = fixedRows('attention', k);
+  const cache = kvCache(g, 'keys and values', 'kv-f32', heads, keys, dim);
+  g.addAll(kvWrite, [k, v, cache.k, cache.v], { heads, dim, at: 0 });
+  return g.add(attention, [q, cache.k, cache.v], { heads, kvHeads: heads, dim, scale: dim ** -0.5, causal: false, past: 0, keys });
 }
 
 /** q, k and v of a row: one matmul where the checkpoint has one matrix, or three of one type; else three. */

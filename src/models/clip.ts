@@ -1,27 +1,26 @@
 // CLIP vision tower (openai/clip-vit-large-patch14-336 and relatives; Radford et al. 2021).
 //
 //   pixels   f32 [3, size, size] as [3 * size, size]     normalised
-//   result   f32 [1 + (size/patch)^2, width]             hidden state `depth`, class row first; the caller drops it
+//   result   f32 [1 + (size/patch)^2, width]             hidden state `depth`, class row first (SigLIP: none); the caller drops it
 //
 // Layers after `depth` cannot reach the output and are not built. Pre-norm blocks, biases everywhere.
 
 import { UnsupportedError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
-import { kvCache } from '../graph/kv.ts';
 import { linear } from '../graph/linear.ts';
 import type { Op } from '../graph/op.ts';
 import { add } from '../graph/ops/add.ts';
-import { attention } from '../graph/ops/attention.ts';
 import { concatRows } from '../graph/ops/concatRows.ts';
 import { gelu } from '../graph/ops/gelu.ts';
 import { geluQuick } from '../graph/ops/geluQuick.ts';
 import { geluTanh } from '../graph/ops/geluTanh.ts';
-import { kvWrite } from '../graph/ops/kvWrite.ts';
 import { layerNorm } from '../graph/ops/layerNorm.ts';
 import { patchRows } from '../graph/ops/patchRows.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { Weights } from '../graph/weights.ts';
+import { wholeAttention } from './block.ts';
 import type { Config } from './config.ts';
+import type { VisionTower } from './towers.ts';
 
 export interface ClipConfig {
   readonly hidden: number;
@@ -32,6 +31,8 @@ export interface ClipConfig {
   readonly patch: number;
   readonly eps: number;
   readonly activation: Op;
+  /** A class row stands before the patches, and a norm follows (SigLIP has neither). */
+  readonly classRow: boolean;
 }
 
 const ACTIVATIONS: ReadonlyMap<string, Op> = new Map([
@@ -53,6 +54,7 @@ export function clipConfig(c: Config): ClipConfig {
     patch: c.size('patch_size', 32),
     eps: c.number('layer_norm_eps', 1e-5),
     activation,
+    classRow: true,
   };
 }
 
@@ -63,52 +65,46 @@ export interface ClipView {
   positions(g: Graph, table: Tensor): Tensor;
 }
 
-/**
- * Builds the tower up to hidden state `depth` (0: what enters the first layer). `w` stands at the tensors named `embeddings`, `encoder`, ...
- * `pixels` are f32 [3 * height, width] of the view, or square of the tower's own size.
- */
-export function clip(g: Graph, w: Weights, c: ClipConfig, pixels: Tensor, depth: number, view?: ClipView): Tensor {
+/** CLIP by the tower's config. */
+export const clipTower = (c: Config): VisionTower => clipTowerOf(clipConfig(c));
+
+export const clipTowerOf = (c: ClipConfig): VisionTower => ({
+  ...c,
+  hiddenStates: (g, w, pixels, depth, view) => clip(g, w, c, pixels, depth, view),
+});
+
+/** Hidden states 0 to `depth`; `w` stands at the tensors named `embeddings`, `encoder`, ... */
+function clip(g: Graph, w: Weights, c: ClipConfig, pixels: Tensor, depth: number, view?: ClipView): readonly Tensor[] {
   const { hidden, patch, imageSize } = c;
   const { height, width } = view ?? { height: imageSize, width: imageSize };
-  const rows = 1 + Math.floor(height / patch) * Math.floor(width / patch);
+  const first = c.classRow ? 1 : 0;
   const norm = (x: Tensor, at: Weights) => g.add(layerNorm, [x, at.plain('weight', [hidden]), at.plain('bias', [hidden])], { eps: c.eps });
 
-  let x = g.section('embeddings', () => {
+  const embedded = g.section('embeddings', () => {
     const e = w.at('embeddings');
     const patches = g.add(patchRows, [pixels], { channels: 3, height, width, patch });
     const bias = e.maybePlain('patch_embedding.bias', [hidden]);
     const tokens = linear(g, patches, e.matrix('patch_embedding.weight', [hidden, 3 * patch * patch]), bias ? { bias } : {});
-    const withClass = g.add(concatRows, [e.plain('class_embedding', [1, hidden]), tokens], {});
-    const table = e.plain('position_embedding.weight', [1 + Math.floor(imageSize / patch) ** 2, hidden]);
-    return g.tap('vision_embeddings', g.add(add, [withClass, view ? view.positions(g, table) : table], {}));
+    const all = c.classRow ? g.add(concatRows, [e.plain('class_embedding', [1, hidden]), tokens], {}) : tokens;
+    const table = e.plain('position_embedding.weight', [first + Math.floor(imageSize / patch) ** 2, hidden]);
+    return g.tap('vision_embeddings', g.add(add, [all, view ? view.positions(g, table) : table], {}));
   });
-  x = g.tap('vision_hidden_0', norm(x, w.at('pre_layrnorm'))); // sic
+  const states = [g.tap('vision_hidden_0', c.classRow ? norm(embedded, w.at('pre_layrnorm')) : embedded)]; // sic
 
   for (let i = 0; i < depth; i++) {
-    x = g.section(`tower layer ${i}`, () => clipLayer(g, w.at('encoder.layers').at(i), c, x, rows, norm));
-    g.tap(`vision_hidden_${i + 1}`, x);
+    const x = g.section(`tower layer ${i}`, () => clipLayer(g, w.at('encoder.layers').at(i), c, states[i]!, norm));
+    states.push(g.tap(`vision_hidden_${i + 1}`, x));
   }
-  return x;
+  return states;
 }
 
-function clipLayer(g: Graph, w: Weights, c: ClipConfig, x: Tensor, rows: number, norm: (x: Tensor, at: Weights) => Tensor): Tensor {
+function clipLayer(g: Graph, w: Weights, c: ClipConfig, x: Tensor, norm: (x: Tensor, at: Weights) => Tensor): Tensor {
   const { hidden, heads } = c;
-  const dim = hidden / heads;
   const a = w.at('self_attn');
   const n = norm(x, w.at('layer_norm1'));
   const project = (name: string) => linear(g, n, a.matrix(`${name}.weight`, [hidden, hidden]), { bias: a.plain(`${name}.bias`, [hidden]) });
   const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map(project) as [Tensor, Tensor, Tensor];
-  const cache = kvCache(g, 'keys and values', 'kv-f32', heads, rows, dim);
-  g.addAll(kvWrite, [k, v, cache.k, cache.v], { heads, dim, at: 0 });
-  const attended = g.add(attention, [q, cache.k, cache.v], {
-    heads,
-    kvHeads: heads,
-    dim,
-    scale: dim ** -0.5,
-    causal: false,
-    past: 0,
-    keys: rows,
-  });
+  const attended = wholeAttention(g, q, k, v, heads);
   const y = linear(g, attended, a.matrix('out_proj.weight', [hidden, hidden]), { bias: a.plain('out_proj.bias', [hidden]), residual: x });
 
   const m = w.at('mlp');

@@ -179,8 +179,7 @@ interface Places {
 
 function rowsToDecide({ rows, prompt, past, start, generated }: Run, one: boolean): Places {
   const pictures = prompt.flatMap((r, i) => (r.row === 0 ? [i] : []));
-  if (one && pictures.length > 1)
-    throw new InputError(`Dynamic-LLaVA: takes one picture in a conversation: got ${pictures.length}`);
+  if (one && pictures.length > 1) throw new InputError(`Dynamic-LLaVA: takes one picture in a conversation: got ${pictures.length}`);
   const end = prompt.length - generated;
   const after = prompt.findLastIndex((r) => r.row !== undefined) + 1;
   /** Those of from..to that this chunk has. */

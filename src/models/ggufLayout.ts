@@ -41,12 +41,15 @@ export function openGgufPair(model: GgufFile, mmproj?: GgufFile): Checkpoint {
   };
 }
 
+/** Projector types under the names of config.json. */
+const PROJECTORS: Readonly<Record<string, string>> = { mlp: 'mlp2x_gelu', mlp_norm: 'mlp2x_gelu_Norm' };
+
 const projectorKeys = (v: GgufVisionConfig): Record<string, Json> => ({
   mm_vision_tower: 'inside',
   mm_hidden_size: v.hidden_size,
-  mm_projector_type: v.projector_type === 'mlp' ? 'mlp2x_gelu' : v.projector_type,
+  mm_projector_type: PROJECTORS[v.projector_type] ?? v.projector_type,
   // All stored layers are run: the converter left out what the selection does not need.
-  mm_vision_select_layer: v.select_layer,
+  mm_vision_select_layer: v.feature_layers ?? v.select_layer,
   mm_vision_select_feature: 'patch',
   image_aspect_ratio: v.image_aspect_ratio ?? 'pad',
   mm_patch_merge_type: v.mm_patch_merge_type ?? 'flat',

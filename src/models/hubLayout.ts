@@ -10,6 +10,7 @@ import type { TensorFiles } from '../formats/tensors.ts';
 import { loadTokenizer } from '../tokenizer/load.ts';
 import { Config, isObject, type Json } from './config.ts';
 import type { Checkpoint } from './model.ts';
+import { hasOpenClipTower, openOpenClipTower } from './openClipLayout.ts';
 
 export const TOWER = 'model.vision_tower.vision_tower.vision_model';
 
@@ -59,6 +60,12 @@ export async function openHubFolder(folder: Folder, { tower, adapter }: HubOptio
     return { ...base, files, vision: { config: raw.object('vision_config')!, preprocessor } };
   }
   if (!config.has('mm_vision_tower')) return { ...base, files };
+
+  if (hasOpenClipTower(config)) {
+    const folders = [...(tower ? [tower] : []), home, folder];
+    const own = await openOpenClipTower(config, folders, TOWER);
+    return { ...base, files: joined([files, own.files]), vision: own.vision };
+  }
 
   const towerName = config.string('mm_vision_tower');
   const at = tower ?? (await folder.folder('vision_tower')) ?? (await folder.folder(`../${towerName.split('/').at(-1)}`));

@@ -1,7 +1,9 @@
 // LLaVA-1.5 (Liu et al. 2023): CLIP's penultimate layer without its class row, then a small MLP into a language model.
 
-import { InputError } from '../errors.ts';
+import { FormatError, InputError } from '../errors.ts';
+import { fixedRows } from '../graph/families/rows.ts';
 import { Graph, rows } from '../graph/graph.ts';
+import { concatCols } from '../graph/ops/concatCols.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { Weights } from '../graph/weights.ts';
 import { type ImageSettings, pixelsOf, preprocessing, shownWindow } from '../image/preprocess.ts';
@@ -9,13 +11,14 @@ import type { LoadOptions } from '../runtime/load.ts';
 import type { Programs } from '../runtime/programs.ts';
 import { bothHooks, type HooksOf } from './backbone.ts';
 import { backboneOf } from './backbones.ts';
-import { type ClipConfig, type ClipView, clip, clipConfig } from './clip.ts';
+import type { ClipView } from './clip.ts';
 import type { Config } from './config.ts';
 import { Decoder } from './decoder.ts';
 import { fastv } from './fastv.ts';
 import { TOWER } from './hubLayout.ts';
 import type { Checkpoint, EncodeOptions, ImageEncoder, ModelDefinition, ModelOptions } from './model.ts';
 import { projector } from './projector.ts';
+import { towerOf, type VisionTower } from './towers.ts';
 
 export const llava15: ModelDefinition = {
   name: 'llava-1.5',
@@ -50,7 +53,6 @@ export function openDecoder(weights: Weights, config: Config, options: ModelOpti
 
 /** Tower and projector of a checkpoint: one tile of pixels in, projected rows out. */
 export interface Tower {
-  readonly config: ClipConfig;
   /** Patches of a side. */
   readonly side: number;
   /** Width of the rows. */
@@ -73,20 +75,20 @@ export interface TowerVariant {
 }
 
 export function openTower(weights: Weights, { config, vision }: Checkpoint, variant?: TowerVariant): Tower {
-  const clip = clipConfig(vision!.config);
+  const family = towerOf(vision!.config);
+  const from = family.hidden * selectedStates(config, family).length;
   const hidden = config.size('hidden_size', 4096);
   const mlp = (g: Graph, features: Tensor) =>
-    projector(g, weights.at('model.mm_projector'), config.string('mm_projector_type', 'linear'), features, clip.hidden, hidden);
+    projector(g, weights.at('model.mm_projector'), config.string('mm_projector_type', 'linear'), features, from, hidden);
   const { name, project, view, inputs = {} } = variant ?? { name: 'tower', project: mlp };
   const build = () => {
     const g = new Graph(name);
-    const features = g.tap('vision_features', towerFeatures(g, weights.at(TOWER), config, clip, view));
+    const features = g.tap('vision_features', towerFeatures(g, weights.at(TOWER), config, family, view));
     g.section('projector', () => g.output('projected', project(g, features)));
     return g;
   };
   return {
-    config: clip,
-    side: Math.floor(clip.imageSize / clip.patch),
+    side: Math.floor(family.imageSize / family.patch),
     hidden,
     async prepare(programs, load) {
       await programs.get(name, build, [], load);
@@ -106,15 +108,27 @@ export function openTower(weights: Weights, { config, vision }: Checkpoint, vari
   };
 }
 
-/** The hidden state that the config selects, without the class row unless it asks for it. */
-function towerFeatures(g: Graph, w: Weights, c: Config, vision: ClipConfig, view?: ClipView): Tensor {
-  const { height, width } = view ?? { height: vision.imageSize, width: vision.imageSize };
+/** The hidden states that the config selects, side by side, without the class row unless it asks for it. */
+function towerFeatures(g: Graph, w: Weights, c: Config, tower: VisionTower, view?: ClipView): Tensor {
+  const { height, width } = view ?? { height: tower.imageSize, width: tower.imageSize };
   const pixels = g.input('pixels', 'f32', [3 * height, width]);
-  const select = c.number('mm_vision_select_layer', -2);
-  const depth = select < 0 ? vision.layers + 1 + select : select;
-  const hidden = clip(g, w, vision, pixels, depth, view);
-  const patches = Math.floor(height / vision.patch) * Math.floor(width / vision.patch);
-  return c.string('mm_vision_select_feature', 'patch') === 'patch' ? rows(hidden, 1, patches) : hidden;
+  const selected = selectedStates(c, tower);
+  const states = tower.hiddenStates(g, w, pixels, Math.max(...selected), view);
+  // `patch` drops the first row, also where it is a patch (SigLIP): models were trained so.
+  const drops = c.string('mm_vision_select_feature', 'patch') === 'patch';
+  const parts = selected.map((i) => (drops ? rows(states[i]!, 1, fixedRows('tower', states[i]!) - 1) : states[i]!));
+  return parts.reduce((all, part) => g.add(concatCols, [all, part], {}));
+}
+
+/** Numbers of the hidden states that the projector sees: one, or several whose columns are put side by side. */
+function selectedStates(c: Config, tower: VisionTower): readonly number[] {
+  const key = 'mm_vision_select_layer';
+  const several = c.numbers(key) ?? [c.number(key, -2)];
+  return several.map((n) => {
+    const i = n < 0 ? tower.layers + 1 + n : n;
+    if (Number.isInteger(i) && i >= 0 && i <= tower.layers) return i;
+    throw new FormatError('config', `${c.where}: ${key}: got ${n}, a hidden state of a tower of ${tower.layers} layers is expected`);
+  });
 }
 
 /** How a checkpoint wants pictures: one square tile. */
