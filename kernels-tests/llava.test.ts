@@ -59,6 +59,16 @@ test('another picture with the same text is not taken from the cache', async () 
   assert.equal(again, a);
 });
 
+test('a tower in a memory of its own gives the same answer', async () => {
+  const own = await Llava.load(MODEL, { mmproj: MMPROJ, threads: 2, towerMemory: 'own' });
+  assert.equal(
+    await own.chat([ask('is it in the sea?', image)], { maxTokens: 12 }).text(),
+    await llava.chat([ask('is it in the sea?', image)], { maxTokens: 12 }).text(),
+  );
+  assert.notEqual(own.vision.engine, own.engine);
+  await own.dispose();
+});
+
 test('a seed gives the same draw again', async () => {
   const draw = (seed: number) => llava.chat([ask('what?', image)], { maxTokens: 12, temperature: 2, seed }).text();
   assert.equal(await draw(5), await draw(5));

@@ -24,7 +24,12 @@ export interface LoadOptions extends CheckpointOptions, ModelOptions, EngineOpti
   readonly conversation?: string;
   /** Jinja source of a chat template, instead of the checkpoint's. */
   readonly chatTemplate?: string;
-  /** Stored bytes of weights read so far and in all. */
+  /**
+   * Where the vision tower lives: in the language model's memory, or in one of its own, as models that together pass 4 GiB need.
+   * Default: its own when the weights and the cache would not fit beside it.
+   */
+  readonly towerMemory?: 'shared' | 'own';
+  /** Stored bytes of weights read so far and in all; begins again for the tower and for the language model. */
   readonly onProgress?: (loaded: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -56,6 +61,8 @@ export class Llava implements AsyncDisposable {
   readonly checkpoint: Checkpoint;
   readonly engine: Engine;
   readonly programs: Programs;
+  /** The tower's programs: the same object unless the tower has a memory of its own. */
+  readonly vision: Programs;
   readonly #platform: Platform;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #format: ChatFormat;
@@ -68,6 +75,7 @@ export class Llava implements AsyncDisposable {
     checkpoint: Checkpoint,
     model: Model,
     engine: Engine,
+    tower: Engine,
     tokenizer: Tokenizer | undefined,
     options: LoadOptions,
   ) {
@@ -76,6 +84,7 @@ export class Llava implements AsyncDisposable {
     this.model = model;
     this.engine = engine;
     this.programs = new Programs(engine, model.weights);
+    this.vision = tower === engine ? this.programs : new Programs(tower, model.weights);
     this.#tokenizer = tokenizer;
     this.#format = chatFormat(checkpoint, tokenizer, options);
     this.#session = new Session(this.programs, model.decoder);
@@ -88,7 +97,9 @@ export class Llava implements AsyncDisposable {
     try {
       const model = openModel(checkpoint, options);
       engine = await Engine.create(platform, options);
-      const llava = new Llava(platform, checkpoint, model, engine, await checkpoint.tokenizer(), options);
+      const own = options.towerMemory ? options.towerMemory === 'own' : model.encoder !== undefined && crowded(checkpoint, model);
+      const tower = own ? await engine.sibling() : engine;
+      const llava = new Llava(platform, checkpoint, model, engine, tower, await checkpoint.tokenizer(), options);
       await llava.#prepare(options);
       return llava;
     } catch (e) {
@@ -142,9 +153,7 @@ export class Llava implements AsyncDisposable {
 
   async #prepare({ onProgress, signal }: LoadOptions): Promise<void> {
     const load = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
-    // All graphs first, so that the bar knows the whole: loading happens at the first get.
-    this.model.decoder.graph('prefill');
-    await this.model.encoder?.prepare(this.programs, load);
+    await this.model.encoder?.prepare(this.vision, load);
     await this.#session.prepare(load);
   }
 
@@ -189,7 +198,7 @@ export class Llava implements AsyncDisposable {
     const key = `${await fingerprint(image)} ${JSON.stringify(chosen)}`;
     let rows = options.explain ? undefined : this.#images.get(key);
     if (!rows) {
-      rows = { ...(await encoder.encode(this.programs, image, options)), key };
+      rows = { ...(await encoder.encode(this.vision, image, options)), key };
       if (this.#images.size >= KEPT_IMAGES) this.#images.delete(this.#images.keys().next().value!);
     }
     // Used last: dropped last.
@@ -216,6 +225,13 @@ export class Llava implements AsyncDisposable {
 
 async function* once<T>(body: () => Promise<T>): AsyncGenerator<T> {
   yield await body();
+}
+
+/** Weights and caches that leave no room for arenas within 4 GiB. */
+function crowded({ files }: Checkpoint, { decoder }: Model): boolean {
+  const weights = [...files.tensors.values()].reduce((n, t) => n + t.bytes, 0);
+  const caches = decoder.caches.reduce((n, c) => n + c.k.storage.bytes + c.v.storage.bytes, 0);
+  return weights + caches > 3.5 * 2 ** 30;
 }
 
 const imagesOf = ({ content }: Message): ImageInput[] =>

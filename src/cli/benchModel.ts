@@ -66,7 +66,7 @@ async function withThreads(
     const image = { width: 640, height: 480, data: Uint8Array.from({ length: 640 * 480 * 3 }, (_, i) => (i * 31) >> 4) };
     let imageRows = 0;
     const t = await timed(o.rounds, async () => {
-      imageRows = (await encoder.encode(llava.programs, image)).rows;
+      imageRows = (await encoder.encode(llava.vision, image)).rows;
     });
     add({ threads, what: `picture 640x480 (${imageRows} rows)`, ...t, rate: (imageRows * 1000) / t.ms });
   }

@@ -76,7 +76,7 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
       signal: controller.signal,
     });
     const loadMs = performance.now() - started;
-    const profiling = o.profile || o.trace || o.html || o.save || o.diff ? new Profile(llava.programs) : undefined;
+    const profiling = o.profile || o.trace || o.html || o.save || o.diff ? new Profile(llava.programs, llava.vision) : undefined;
     // Loaded only where it is asked for: jimp is large.
     const drawings = o.explain === undefined ? undefined : new (await import('./explain.ts')).Drawings();
     const reply = llava.chat(

@@ -46,8 +46,9 @@ export class Constant {
     load: LoadOptions = {},
   ): Promise<void> {
     const { graph, inputs } = this.#build();
-    await programs.load(load);
-    const program = programs.engine.install(plan(graph, keep));
+    const p = plan(graph, keep);
+    await programs.load(p, load);
+    const program = programs.engine.install(p);
     try {
       for (const [name, data] of Object.entries(inputs)) programs.engine.write(program, name, data);
       await programs.run(program, undefined, load.signal);

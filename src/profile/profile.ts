@@ -30,18 +30,18 @@ export interface Total {
 
 export class Profile {
   readonly events: Event[] = [];
-  readonly #programs: Programs;
+  readonly #programs: ReadonlySet<Programs>;
   readonly #began: number = performance.now();
 
   /** Attaches itself: from now on every run is timed record by record. */
-  constructor(programs: Programs) {
-    this.#programs = programs;
-    programs.observer = (name, program, result, ms) => this.#observe(name, program, result, ms);
+  constructor(...programs: readonly Programs[]) {
+    this.#programs = new Set(programs);
+    for (const p of this.#programs) p.observer = (name, program, result, ms) => this.#observe(p, name, program, result, ms);
   }
 
   /** Back to plain runs. */
   detach(): void {
-    this.#programs.observer = undefined;
+    for (const p of this.#programs) p.observer = undefined;
   }
 
   /** Sums by op, by section, or by program, most time first. */
@@ -97,9 +97,8 @@ export class Profile {
     return JSON.stringify({ traceEvents, displayTimeUnit: 'ms' });
   }
 
-  #observe(name: string, program: Program, { times }: RunResult, ms: number): void {
+  #observe({ engine }: Programs, name: string, program: Program, { times }: RunResult, ms: number): void {
     if (!times) return;
-    const { engine } = this.#programs;
     const size: SizeOf = (d) => (typeof d === 'number' ? d : engine.getCell(d));
     let start = performance.now() - this.#began - ms;
     program.plan.nodes.forEach((n, i) => {

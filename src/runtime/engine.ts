@@ -39,7 +39,9 @@ export class Engine {
   readonly build: Build;
   readonly runner: Runner;
   readonly heap: Heap;
+  readonly #module: WebAssembly.Module;
   readonly #memory: WebAssembly.Memory;
+  readonly #maximumPages: number;
   #stage = 0;
   #bytes: Uint8Array;
   readonly #fixed: Map<Storage, number> = new Map();
@@ -51,9 +53,12 @@ export class Engine {
   #arena = { address: 0, bytes: 0 };
   #scratch = { address: 0, bytes: 0 };
 
-  private constructor(build: Build, runner: Runner, memory: WebAssembly.Memory, maximumPages: number) {
+  private constructor(build: Build, runner: Runner, module: WebAssembly.Module, maximum: number) {
     this.build = build;
     this.runner = runner;
+    const { memory, maximumPages } = newMemory(maximum);
+    this.#module = module;
+    this.#maximumPages = maximumPages;
     this.#memory = memory;
     this.#bytes = new Uint8Array(memory.buffer);
     this.heap = new Heap(memory, FIRST_FREE, maximumPages);
@@ -63,16 +68,24 @@ export class Engine {
   static async create(platform: Platform, options: EngineOptions = {}): Promise<Engine> {
     const build = options.build ?? platform.build ?? bestBuild();
     const module = options.wasm === undefined ? await platform.compile(build) : await compileKernels(options.wasm, build);
-    const { memory, maximumPages } = newMemory(options.maximumPages ?? 65536);
     const wanted = options.threads ?? 'auto';
     const threads = wanted === 'auto' ? platform.threads() : wanted;
     if (!Number.isInteger(threads) || threads < 0 || threads > 256) {
       throw new InputError(`threads: must be 'auto' or an integer of 0 (inline) to 256: got ${threads}`);
     }
     const pool = threads > 0 ? await PoolRunner.start(() => platform.spawn(options.workerUrl), threads) : null;
-    const engine = new Engine(build, pool ?? new InlineRunner(options.simulatedThreads ?? 1), memory, maximumPages);
-    engine.#stage = await engine.runner.attach(module, memory);
-    return engine;
+    const engine = new Engine(build, pool ?? new InlineRunner(options.simulatedThreads ?? 1), module, options.maximumPages ?? 65536);
+    return engine.#attached();
+  }
+
+  /** Another memory on the same threads: what does not fit into one. Only one of them runs at a time; disposing of either ends both. */
+  sibling(): Promise<Engine> {
+    return new Engine(this.build, this.runner, this.#module, this.#maximumPages).#attached();
+  }
+
+  async #attached(): Promise<Engine> {
+    this.#stage = await this.runner.attach(this.#module, this.#memory);
+    return this;
   }
 
   get threads(): number {

@@ -3,7 +3,7 @@
 import { PumiceError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { SizeOf } from '../graph/op.ts';
-import { plan } from '../graph/plan.ts';
+import { type Plan, plan } from '../graph/plan.ts';
 import type { Weights, WeightUse } from '../graph/weights.ts';
 import type { Engine, Program } from './engine.ts';
 import { type LoadOptions, loadWeights } from './load.ts';
@@ -38,16 +38,16 @@ export class Programs {
     let program = this.#known.get(name);
     if (!program) {
       const p = plan(build(), keep);
-      await this.load(load);
+      await this.load(p, load);
       program = this.engine.install(p);
       this.#known.set(name, program);
     }
     return program;
   }
 
-  /** Loads what graphs have taken and is not yet in memory. */
-  async load(options: LoadOptions = {}): Promise<void> {
-    const missing = this.#weights.flatMap((w) => [...w.uses]).filter((u) => !this.#loaded.has(u));
+  /** Loads the weights that a plan uses and that are not yet in this memory. */
+  async load(p: Plan, options: LoadOptions = {}): Promise<void> {
+    const missing = this.#weights.flatMap((w) => [...w.uses]).filter((u) => p.fixed.has(u.tensor.storage) && !this.#loaded.has(u));
     if (!missing.length) return;
     await loadWeights(this.engine, missing, options);
     for (const u of missing) this.#loaded.add(u);
