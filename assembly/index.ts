@@ -23,6 +23,7 @@ import { normalizePixels } from './kernels/image/normalizePixels.ts';
 import { resizeHorizontal } from './kernels/image/resizeHorizontal.ts';
 import { resizeVertical } from './kernels/image/resizeVertical.ts';
 import { embed } from './kernels/matmul/embed.ts';
+import { matmulBlocks } from './kernels/matmul/matmulBlocks.ts';
 import { matmulF16 } from './kernels/matmul/matmulF16.ts';
 import { matmulF32 } from './kernels/matmul/matmulF32.ts';
 import { matmulQ4 } from './kernels/matmul/matmulQ4.ts';
@@ -132,6 +133,9 @@ export function run(program: usize, count: i32, thread: i32, threads: i32): i32 
         break;
       case op.OP_MATMUL_Q4:
         matmulQ4(record, thread, threads);
+        break;
+      case op.OP_MATMUL_BLOCKS:
+        matmulBlocks(record, thread, threads);
         break;
       case op.OP_PACK:
         pack(record, thread, threads);

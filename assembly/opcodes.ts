@@ -27,6 +27,7 @@ export const OP_MATMUL_F32 = 41;
 export const OP_MATMUL_F16 = 42;
 export const OP_MATMUL_Q8 = 43;
 export const OP_MATMUL_Q4 = 44;
+export const OP_MATMUL_BLOCKS = 47;
 export const OP_PACK = 45;
 export const OP_EMBED = 46;
 export const OP_ROPE_TABLE = 70;

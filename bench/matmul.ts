@@ -2,7 +2,7 @@
 
 import { random } from '../kernels-tests/harness.ts';
 import { linear } from '../src/graph/linear.ts';
-import { byteSize, type PackedType } from '../src/graph/tensor.ts';
+import { byteSize, isBlockType, PACKED_BLOCKS, type PackedType } from '../src/graph/tensor.ts';
 import type { Case } from './harness.ts';
 
 /** Bytes of a weight whose half floats are ordinary numbers: 2 ** -6 or so. */
@@ -10,10 +10,12 @@ export function weightBytes(dtype: PackedType, n: number, k: number): Uint8Array
   if (dtype === 'packed-f32') return new Uint8Array(random(n * k, 1).buffer);
   const bytes = new Uint8Array(byteSize(dtype, [n, k]));
   const halves = new Uint16Array(bytes.buffer);
-  const group = { 'packed-f16': 1, 'packed-q8': 136, 'packed-q4': 72 }[dtype];
+  const group = isBlockType(dtype) ? PACKED_BLOCKS[dtype].bytes / 2 : dtype === 'packed-q8' ? 136 : dtype === 'packed-q4' ? 72 : 1;
+  // Blocks begin with 8 half floats, or 16: what follows may be one, too.
+  const halvesOf = isBlockType(dtype) ? 16 : 8;
   for (let i = 0, s = 1; i < halves.length; i++) {
     s = (s * 1103515245 + 12345) >>> 0;
-    halves[i] = i % group < 8 ? 0x2400 | (s >>> 22) : s >>> 16;
+    halves[i] = i % group < halvesOf ? 0x2400 | (s >>> 22) : s >>> 16;
   }
   return bytes;
 }
@@ -27,9 +29,9 @@ const SHAPES = [
 
 /** Includes the quantization of the rows, where the weight needs it. */
 export function matmulCases(dtype: PackedType): readonly Case[] {
-  const quantized = dtype === 'packed-q8' || dtype === 'packed-q4';
+  const quantized = dtype !== 'packed-f32' && dtype !== 'packed-f16';
   return SHAPES.map(([name, rows, k, n]) => ({
-    name,
+    name: isBlockType(dtype) ? `${dtype} ${name}` : name,
     bound: rows === 1 ? 'memory' : quantized ? 'i8' : 'f32',
     get inputs() {
       return { w: weightBytes(dtype, n, k) };

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { StorageType } from '../src/formats/tensors.ts';
 import { fixedTensor } from '../src/graph/graph.ts';
 import { embed } from '../src/graph/ops/embed.ts';
-import type { PackedType } from '../src/graph/tensor.ts';
+import { type BlockType, PACKED_BLOCKS, type PackedType } from '../src/graph/tensor.ts';
 import { engines, given, random, runGraph } from './harness.ts';
 import { packed, weight } from './matmul.ts';
 
@@ -12,6 +12,7 @@ const TABLES: readonly (readonly [StorageType, PackedType, number])[] = [
   ['f16', 'packed-f16', 33],
   ['q8_0', 'packed-q8', 96],
   ['q4_0', 'packed-q4', 96],
+  ...(Object.keys(PACKED_BLOCKS) as BlockType[]).map((t) => [t.slice(7) as StorageType, t, 2 * PACKED_BLOCKS[t].cols] as const),
 ];
 
 const all = await engines();

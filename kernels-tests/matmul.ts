@@ -2,14 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { dequantize } from '../src/formats/dequantize.ts';
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../src/formats/half.ts';
 import { BLOCKS, type StorageType } from '../src/formats/tensors.ts';
 import { fixedTensor, type Graph, newCell } from '../src/graph/graph.ts';
-import type { MatmulParams } from '../src/graph/matmul.ts';
-import type { Op } from '../src/graph/op.ts';
+import { activated, matmulFor } from '../src/graph/linear.ts';
 import { pack } from '../src/graph/ops/pack.ts';
-import { quantizeRows } from '../src/graph/ops/quantizeRows.ts';
-import type { PackedType, Tensor } from '../src/graph/tensor.ts';
+import { isBlockType, PACKED_BLOCKS, type PackedType, type Tensor } from '../src/graph/tensor.ts';
 import type { Engine } from '../src/runtime/engine.ts';
 import { close, coldEngine, engines, type Given, given, random, runGraph } from './harness.ts';
 
@@ -20,6 +19,8 @@ export interface Weight {
   readonly cols: number;
   readonly bytes: Uint8Array;
   readonly values: Float64Array;
+  /** Magnitudes that rounding errors are measured by, where values are differences: their own and those of both ends of their scale. */
+  readonly sizes?: Float64Array;
 }
 
 /** Random stored rows. Quantized ones hold every extreme: -128, 127, nibbles 0 and 15, negative, zero and subnormal scales. */
@@ -29,6 +30,7 @@ export function weight(from: StorageType, rows: number, cols: number, seed: numb
   const bytes = new Uint8Array(count * size);
   const view = new DataView(bytes.buffer);
   const values = new Float64Array(rows * cols);
+  if (from.includes('_') && from !== 'q8_0' && from !== 'q4_0') return blockWeight(from, rows, cols, seed);
   const r = random(rows * cols, seed);
   const scales = random(count, seed + 1);
   for (let b = 0; b < count; b++) {
@@ -50,6 +52,57 @@ export function weight(from: StorageType, rows: number, cols: number, seed: numb
     }
   }
   return { from, rows, cols, bytes, values };
+}
+
+/** Where levels stand, in blocks whose values are a product less a min. */
+const LEVELS: Readonly<Partial<Record<StorageType, readonly [number, number]>>> = {
+  q4_1: [4, 20],
+  q5_1: [4, 24],
+  q4_k: [16, 144],
+  q5_k: [16, 176],
+  q2_k: [16, 80],
+};
+
+/** Where the half floats of a block stand: scales, and mins. */
+const HALVES: Readonly<Partial<Record<StorageType, readonly number[]>>> = {
+  q4_1: [0, 2],
+  q5_0: [0],
+  q5_1: [0, 2],
+  iq4_nl: [0],
+  q4_k: [0, 2],
+  q5_k: [0, 2],
+  iq4_xs: [0],
+  q6_k: [208],
+  q3_k: [108],
+  q2_k: [80, 82],
+};
+
+/** Random blocks; some of nothing but 0, 255 or both in turns, so that levels, scales and mins take all their extremes. */
+function blockWeight(from: StorageType, rows: number, cols: number, seed: number): Weight {
+  const { values: per, bytes: size } = BLOCKS[from];
+  const count = (rows * cols) / per;
+  const r = random(count * size, seed);
+  const scales = random(2 * count, seed + 1);
+  const bytes = Uint8Array.from(r, (v, i) => {
+    const b = Math.floor(i / size);
+    return b % 11 === 4 ? (i & 1) * 255 : b % 11 === 6 ? 0 : b % 11 === 8 ? 255 : Math.floor((v + 1) * 127.99);
+  });
+  const view = new DataView(bytes.buffer);
+  for (let b = 0; b < count; b++) {
+    for (const [i, at] of HALVES[from]!.entries()) {
+      const scale = scales[2 * b + i]! / 16;
+      view.setUint16(b * size + at, f32ToF16(b % 7 === 3 ? 0 : b % 5 === 2 ? scale * 2 ** -14 : scale), true);
+    }
+  }
+  const values = Float64Array.from(dequantize(from, bytes));
+  const levels = LEVELS[from];
+  if (!levels) return { from, rows, cols, bytes, values };
+  const [bottom, top] = [0, 255].map((fill) => {
+    const all = bytes.slice();
+    for (let b = 0; b < count; b++) all.fill(fill, b * size + levels[0], b * size + levels[1]);
+    return dequantize(from, all);
+  });
+  return { from, rows, cols, bytes, values, sizes: values.map((v, i) => Math.abs(v) + Math.abs(bottom![i]!) + Math.abs(top![i]!)) };
 }
 
 /** Packs a weight in pieces of 16 rows into a fixed tensor whose memory held ones before. */
@@ -93,14 +146,12 @@ export function roundedTo8(x: Float32Array, cols: number): Float64Array {
 }
 
 export interface MatmulCase {
-  readonly op: Op<MatmulParams>;
   readonly dtype: PackedType;
   readonly from: StorageType;
-  readonly quantized: boolean;
   readonly ks: readonly number[];
 }
 
-const activate = (g: Graph, c: MatmulCase, x: Tensor): Tensor => (c.quantized ? g.add(quantizeRows, [x], {}) : x);
+const activate = (g: Graph, c: MatmulCase, x: Tensor): Tensor => activated(g, x, c.dtype);
 
 /** Activations that no other tensor may overwrite. */
 function kept(engine: Engine, x: Float32Array, rows: number, cols: number): Tensor {
@@ -113,7 +164,7 @@ function kept(engine: Engine, x: Float32Array, rows: number, cols: number): Tens
 function run(engine: Engine, c: MatmulCase, w: Tensor, x: Given, extra: { bias?: Given; residual?: Given } = {}): Float32Array {
   const rest = [extra.bias, extra.residual].filter((t) => t !== undefined);
   const r = runGraph(engine, [x, ...rest], (g, [x, ...rest]) => [
-    g.add(c.op, [activate(g, c, x!), w, ...rest], { bias: extra.bias !== undefined, residual: extra.residual !== undefined }),
+    g.add(matmulFor(c.dtype), [activate(g, c, x!), w, ...rest], { bias: extra.bias !== undefined, residual: extra.residual !== undefined }),
   ]);
   const y = r.read();
   r.done();
@@ -129,7 +180,7 @@ function reference(
   residual?: Float32Array,
 ): { y: Float64Array; size: Float64Array } {
   const k = w.cols;
-  const a = c.quantized ? roundedTo8(x, k) : x;
+  const a = c.dtype === 'packed-f32' || c.dtype === 'packed-f16' ? x : roundedTo8(x, k);
   const rows = x.length / k;
   const y = new Float64Array(rows * w.rows);
   const size = new Float64Array(y.length);
@@ -139,7 +190,7 @@ function reference(
       for (let i = 0; i < k; i++) {
         const p = a[r * k + i]! * w.values[o * k + i]!;
         y[at]! += p;
-        size[at]! += Math.abs(p);
+        size[at]! += Math.abs(w.sizes ? a[r * k + i]! * w.sizes[o * k + i]! : p);
       }
       y[at]! += (bias?.[o] ?? 0) + (residual?.[at] ?? 0);
       size[at]! += Math.abs(bias?.[o] ?? 0) + Math.abs(residual?.[at] ?? 0);
@@ -174,6 +225,8 @@ const SIZES = [
 /** All tests of one op of the family. */
 export async function testMatmul(c: MatmulCase): Promise<void> {
   const all = await engines();
+  const { name } = matmulFor(c.dtype);
+  const wide = isBlockType(c.dtype) ? PACKED_BLOCKS[c.dtype].cols : 32;
   for (const k of c.ks) {
     for (const [rows, n] of SIZES) {
       const w = weight(c.from, n, k, rows + n + k);
@@ -186,22 +239,22 @@ export async function testMatmul(c: MatmulCase): Promise<void> {
       ];
       const extra = extras[(rows + n + (k >> 5)) % 4]!;
       const want = reference(c, x, w, extra.bias?.data as Float32Array | undefined, extra.residual?.data as Float32Array | undefined);
-      test(`${c.op.name} from ${c.from} [${rows}, ${k}] x [${n}, ${k}] ${Object.keys(extra).join(' ')}`, () => {
+      test(`${name} from ${c.from} [${rows}, ${k}] x [${n}, ${k}] ${Object.keys(extra).join(' ')}`, () => {
         let bits: Uint8Array | undefined;
-        for (const { engine, name } of all) {
+        for (const { engine, name: build } of all) {
           const y = run(engine, c, packed(engine, c.dtype, w), given(x, rows, k), extra);
           near(y, want, k);
           bits ??= new Uint8Array(y.buffer);
-          assert.deepEqual(new Uint8Array(y.buffer), bits, `${name} differs from ${all[0]!.name}`);
+          assert.deepEqual(new Uint8Array(y.buffer), bits, `${build} differs from ${all[0]!.name}`);
         }
       });
     }
   }
 
-  test(`${c.op.name} gives a row the same bits alone and among others, cold and hot`, async () => {
+  test(`${name} gives a row the same bits alone and among others, cold and hot`, async () => {
     const rows = 11,
       n = 40,
-      k = 160;
+      k = 5 * wide;
     const w = weight(c.from, n, k, 1);
     const x = activations(rows, k, 2);
     for (const build of new Set(all.map((e) => e.build))) {
@@ -212,7 +265,7 @@ export async function testMatmul(c: MatmulCase): Promise<void> {
         assert.deepEqual(run(engine, c, t, given(x.slice(r * k, (r + 1) * k), 1, k)), y.slice(r * n, (r + 1) * n), `${build}, row ${r}`);
       }
       const again = runGraph(engine, [], (g) => [
-        g.add(c.op, [activate(g, c, kept(engine, x, rows, k)), t], { bias: false, residual: false }),
+        g.add(matmulFor(c.dtype), [activate(g, c, kept(engine, x, rows, k)), t], { bias: false, residual: false }),
       ]);
       for (let i = 0; i < 2000; i++) engine.runNow(again.program);
       assert.deepEqual(again.read(), y, `${build}, after 2000 runs`);
@@ -220,16 +273,16 @@ export async function testMatmul(c: MatmulCase): Promise<void> {
     }
   });
 
-  test(`${c.op.name} reads its rows from a cell and writes no others`, () => {
+  test(`${name} reads its rows from a cell and writes no others`, () => {
     const { engine } = all[0]!;
     const rows = newCell('rows', 9);
-    const w = packed(engine, c.dtype, weight(c.from, 8, 64, 1));
-    const x = activations(9, 64, 3);
-    const full = run(engine, c, w, given(x, 9, 64));
+    const w = packed(engine, c.dtype, weight(c.from, 8, 2 * wide, 1));
+    const x = activations(9, 2 * wide, 3);
+    const full = run(engine, c, w, given(x, 9, 2 * wide));
     engine.setCell(rows, 5);
     const r = runGraph(engine, [], (g) => {
-      const limited: Tensor = { ...kept(engine, x, 9, 64), shape: [rows, 64] };
-      return [g.add(c.op, [activate(g, c, limited), w], { bias: false, residual: false })];
+      const limited: Tensor = { ...kept(engine, x, 9, 2 * wide), shape: [rows, 2 * wide] };
+      return [g.add(matmulFor(c.dtype), [activate(g, c, limited), w], { bias: false, residual: false })];
     });
     assert.deepEqual(r.read(), full.slice(0, 40));
     assert.ok(engine.read(r.program, 'out0', 9).subarray(40).every(Number.isNaN));

@@ -1,4 +1,3 @@
-import { matmulF16 } from '../src/graph/ops/matmulF16.ts';
 import { testMatmul } from './matmul.ts';
 
-await testMatmul({ op: matmulF16, dtype: 'packed-f16', from: 'f16', quantized: false, ks: [1, 3, 32, 77] });
+await testMatmul({ dtype: 'packed-f16', from: 'f16', ks: [1, 3, 32, 77] });

@@ -14,7 +14,7 @@ const place = (r: number): number => [0, 2, 4, 6, 1, 3, 5, 7][r]!;
 /** The layouts, as the matmul kernels describe them, value by value. */
 function layout(dtype: PackedType, w: Weight): Uint8Array {
   const groups = Math.ceil(w.rows / 8);
-  const unit = { 'packed-f32': 32, 'packed-f16': 16, 'packed-q8': 272 / 32, 'packed-q4': 144 / 32 }[dtype];
+  const unit = dtype === 'packed-f32' ? 32 : dtype === 'packed-f16' ? 16 : dtype === 'packed-q8' ? 272 / 32 : 144 / 32;
   const bytes = new Uint8Array(groups * w.cols * unit);
   const view = new DataView(bytes.buffer);
   const stored = w.bytes.length / w.rows;

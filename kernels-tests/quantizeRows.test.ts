@@ -10,6 +10,8 @@ interface Block {
   /** -8 times the sum: of all values (plain), of two halves of them (relaxed). */
   readonly sums: readonly number[];
   readonly q: readonly number[];
+  /** d times the sum. */
+  readonly scaled?: number;
 }
 
 /** Reads the layout of a build. */
@@ -18,13 +20,14 @@ function blocks(bytes: Uint8Array, build: Build, count: number): Block[] {
   const relaxed = build === 'relaxed';
   const order = [0, 2, 1, 3];
   return Array.from({ length: count }, (_, b) => {
-    const at = b * (relaxed ? 40 : 72);
+    const at = b * (relaxed ? 44 : 76);
     return {
       d: view.getFloat32(at, true),
       sums: relaxed ? [view.getInt16(at + 4, true), view.getInt16(at + 6, true)] : [view.getInt32(at + 4, true)],
       q: Array.from({ length: 32 }, (_, i) =>
         relaxed ? view.getInt8(at + 8 + i) : view.getInt16(at + 8 + 2 * ((i & ~3) + order[i & 3]!), true),
       ),
+      scaled: view.getFloat32(at + (relaxed ? 40 : 72), true),
     };
   });
 }
@@ -44,9 +47,9 @@ function reference(x: Float32Array): Block {
 
 for (const { name, build, engine } of await engines()) {
   const run = (x: Float32Array, rows: number, cols: number, from = 0, count = cols): Block[] => {
-    const r = runGraph(engine, [given(x, rows, cols)], (g, [t]) => [g.add(quantizeRows, [columns(t!, from, count)], {})]);
+    const r = runGraph(engine, [given(x, rows, cols)], (g, [t]) => [g.add(quantizeRows, [columns(t!, from, count)], { per: 32 })]);
     const at = engine.locate(r.program, r.program.plan.readable.get('out0')!);
-    const result = blocks(engine.bytes.slice(at, at + rows * Math.ceil(count / 32) * 72), build, rows * Math.ceil(count / 32));
+    const result = blocks(engine.bytes.slice(at, at + rows * Math.ceil(count / 32) * 76), build, rows * Math.ceil(count / 32));
     r.done();
     return result;
   };
@@ -58,6 +61,7 @@ for (const { name, build, engine } of await engines()) {
       assert.equal(b.d, want.d, `scale of block ${i}`);
       assert.deepEqual(b.q, want.q, `values of block ${i}`);
       const half = (h: number) => b.q.reduce((s, v, k) => ((k >> 1) % 2 === h ? s - 8 * v : s), 0);
+      assert.equal(b.scaled, Math.fround(b.d * b.q.reduce((s, v) => s + v, 0)), `scaled sum of block ${i}`);
       assert.deepEqual(b.sums, build === 'relaxed' ? [half(0), half(1)] : [half(0) + half(1)], `sums of block ${i}`);
     });
   };
@@ -76,6 +80,29 @@ for (const { name, build, engine } of await engines()) {
       check(run(x, rows, cols), x, rows, cols, 0, cols);
     });
   }
+
+  test(`quantizeRows ${name}: two records of 16 say what one of 32 says`, () => {
+    const x = random(3 * 96, 4);
+    const whole = run(x, 3, 96);
+    const r = runGraph(engine, [given(x, 3, 96)], (g, [t]) => [g.add(quantizeRows, [t!], { per: 16 })]);
+    const at = engine.locate(r.program, r.program.plan.readable.get('out0')!);
+    const view = new DataView(engine.bytes.slice(at, at + 9 * 88).buffer);
+    const relaxed = build === 'relaxed';
+    const order = [0, 2, 1, 3];
+    for (let h = 0; h < 18; h++) {
+      const from = h * (relaxed ? 28 : 44);
+      const want = whole[h >> 1]!;
+      const q = want.q.slice((h & 1) * 16, (h & 1) * 16 + 16);
+      assert.equal(view.getFloat32(from, true), want.d);
+      const got = q.map((_, i) => (relaxed ? view.getInt8(from + 8 + i) : view.getInt16(from + 8 + 2 * ((i & ~3) + order[i & 3]!), true)));
+      assert.deepEqual(got, q);
+      const sum = q.reduce((s, v) => s + v, 0);
+      const word = relaxed ? view.getInt16(from + 4, true) + view.getInt16(from + 6, true) : view.getInt32(from + 4, true);
+      assert.equal(word + 0, -8 * sum + 0);
+      assert.equal(view.getFloat32(from + (relaxed ? 24 : 40), true), Math.fround(want.d * sum));
+    }
+    r.done();
+  });
 
   test(`quantizeRows ${name} reads a window of columns`, () => {
     const x = random(3 * 100, 7);

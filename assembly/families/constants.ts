@@ -1,10 +1,18 @@
 // Vectors of constants in scratch (V8 would rebuild a v128.const at each use inside a loop), and half floats, which need two of them.
 
-export const CONSTANTS: usize = 96;
+export const CONSTANTS: usize = 224;
 export const NIBBLES: usize = 32;
 export const ONES: usize = 48;
 export const SIXTEENS: usize = 64;
 export const BYTES: usize = 80;
+export const START: usize = 96; // what tiles multiply the sums of activations by, see tileQ.ts
+// For blocks (unpackBlocks.ts), as bytes:
+export const NIBBLE_BYTES: usize = 112;
+export const EXTRA: usize = 128; // the bits that a plane adds
+export const OFFSET: usize = 144; // relaxed: added to levels; plain, as i16: subtracted from them
+export const LEVELS_LOW: usize = 160; // the levels of IQ4 (relaxed: low and high nibbles of level + 128)
+export const LEVELS_HIGH: usize = 176;
+export const CRUMBS: usize = 192;
 export const HALF_MASK: usize = 0;
 export const HALF_SCALE: usize = 16;
 
@@ -15,6 +23,7 @@ export function constants(c: usize): void {
   v128.store(c, i16x8.splat(1), ONES);
   v128.store(c, i16x8.splat(16), SIXTEENS);
   v128.store(c, i16x8.splat(255), BYTES);
+  v128.store(c, i16x8.splat(1), START);
 }
 
 // 8 half floats stand in the order 0 4 1 5 2 6 3 7, so that the low and the high half-words of 4 lanes are 4 neighbours each.
@@ -34,4 +43,9 @@ export function halvesHigh(h: v128, mask: v128, scale: v128): v128 {
 /** One half float. */
 export function half(h: i16): f32 {
   return reinterpret<f32>(((<i32>h) << 13) & 0x8fffe000) * reinterpret<f32>(0x77800000);
+}
+
+/** Offset of a row's half float among 8, which stand in the order 0 4 1 5 2 6 3 7. */
+export function halfOf(lane: usize): usize {
+  return ((lane & 3) << 2) + ((lane >> 2) << 1);
 }

@@ -11,30 +11,40 @@
 import { rowF16, unpackF16 } from '../kernels/matmul/matmulF16.ts';
 import { rowF32, tileF32 } from '../kernels/matmul/matmulF32.ts';
 import { rowQ4, unpackQ4 } from '../kernels/matmul/matmulQ4.ts';
-import { rowQ8, tileQ8, unpackQ8 } from '../kernels/matmul/matmulQ8.ts';
+import { rowQ8, tilePair, tileQ8, unpackQ8 } from '../kernels/matmul/matmulQ8.ts';
 import { COLS, IN0, IN1, OUT, P0, P1, P2, P3, ROWS, SCRATCH, SCRATCH_STRIDE } from '../program.ts';
 import { firstRow } from '../split.ts';
-import { PACKED_F16, PACKED_F32, PACKED_Q8 } from '../storage.ts';
+import { PACKED_F16, PACKED_F32, PACKED_Q4_1, PACKED_Q8 } from '../storage.ts';
+import { blockAt, hasMins, hasTable, perSixteen } from './blocks.ts';
 import { CONSTANTS, constants } from './constants.ts';
-import { PANEL, Q4_GROUP, Q8_BYTES, Q8_GROUP, STRETCH } from './layouts.ts';
-import { tileQ } from './tileQ.ts';
+import { MINS, PANEL, Q4_GROUP, Q8_BYTES, Q8_GROUP, Q8_HALF, STRETCH, WORDS } from './layouts.ts';
+import { panelRow, tileQ } from './tileQ.ts';
+import { blockConstants, unpackBlocks } from './unpackBlocks.ts';
 
 /** Bytes of activations that stay in the second-level cache while the weights stream by. */
 const CACHED: usize = 393216;
 
 export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void {
   const floats = packed == PACKED_F32 || packed == PACKED_F16;
+  const blocks = packed >= PACKED_Q4_1;
+  const sixteen = blocks && perSixteen(packed);
+  const mins = blocks && hasMins(packed);
   const rows = load<i32>(load<usize>(op, ROWS));
-  // A unit is a column of float weights, a block of 32 columns of quantized ones.
-  const units = floats ? <usize>load<i32>(op, COLS) : <usize>load<i32>(op, COLS) >> 5;
+  // A unit is a column of float weights, the columns under one scale of quantized ones: 32 or 16.
+  const cols = <usize>load<i32>(op, COLS);
+  const units = floats ? cols : sixteen ? cols >> 4 : cols >> 5;
+  const words = sixteen ? WORDS >> 1 : WORDS;
   const unit: usize = packed == PACKED_F32 ? 32 : packed == PACKED_F16 ? 16 : packed == PACKED_Q8 ? Q8_GROUP : Q4_GROUP;
-  const xUnit: usize = floats ? 4 : Q8_BYTES;
-  const stride = floats ? load<usize>(op, P1) : units * Q8_BYTES;
+  const xUnit: usize = floats ? 4 : sixteen ? Q8_HALF : Q8_BYTES;
+  const stride = floats ? load<usize>(op, P1) : units * xUnit;
   const c = load<usize>(op, SCRATCH) + <usize>thread * load<usize>(op, SCRATCH_STRIDE);
   const panel = c + CONSTANTS;
-  const sums = panel + PANEL;
+  const panelMins = panel + PANEL;
+  const sums = panelMins + MINS;
   constants(c);
+  if (blocks) blockConstants(c, packed);
 
+  const twoPlanes = packed == PACKED_Q8 || (blocks && hasTable(packed));
   const groups = (load<i32>(op, P0) + 7) >> 3;
   const lastGroup = firstRow(groups, thread + 1, threads);
   const step = max<usize>(32, CACHED / stride) & ~3;
@@ -45,10 +55,12 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
     const x = load<usize>(op, IN0) + first * stride;
     for (let g = firstRow(groups, thread, threads); g < lastGroup; g += pairs ? 2 : 1) {
       const two = pairs && g + 1 < lastGroup;
-      const w = load<usize>(op, IN1) + <usize>g * units * unit;
-      if (tiled != 0) {
-        memory.fill(sums, 0, tiled << 5);
-        const most: usize = floats ? 512 : STRETCH;
+      const w = load<usize>(op, IN1) + (blocks ? blockAt(packed, (<usize>g * cols) >> 5) : <usize>g * units * unit);
+      // Mins have sums of their own, behind those of the levels and of one row more.
+      const minSums = sums + ((count + 1) << 5);
+      if (tiled != 0 || blocks || floats) memory.fill(sums, 0, (2 * count + 1) << 5);
+      if (tiled != 0 || blocks) {
+        const most: usize = floats ? 512 : sixteen ? 2 * STRETCH : STRETCH;
         for (let u: usize = 0; u < units; u += most) {
           const n = min(most, units - u);
           let p = panel;
@@ -63,24 +75,38 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
               unpackQ8(w + u * unit, n, p, c);
               break;
             default:
-              unpackQ4(w + u * unit, n, p, c);
+              if (blocks) unpackBlocks(packed, w, ((u * cols) / units) >> 5, ((n * cols) / units) >> 5, p, panelMins, c);
+              else unpackQ4(w + u * unit, n, p, c);
               break;
           }
           for (let r: usize = 0; r < tiled; r += 4) {
             const a = x + r * stride + u * xUnit,
               s = sums + (r << 5);
-            if (floats) tileF32(p, a, stride, n, s);
-            else if (ASC_FEATURE_RELAXED_SIMD && packed == PACKED_Q8) tileQ8(p, a, stride, n, s, c);
-            else tileQ(p, a, stride, n, s, c);
+            if (floats) tileF32(p, a, stride, 4, n, s);
+            else if (ASC_FEATURE_RELAXED_SIMD && twoPlanes) tileQ8(p, a, stride, n, s, c);
+            else tileQ(p, a, stride, n, words, s, c);
+            if (mins) tileF32(panelMins, a + xUnit - 4, stride, xUnit, n, minSums + (r << 5));
+          }
+          if (blocks) {
+            for (let r = tiled; r < count; r++) {
+              const a = x + r * stride + u * xUnit,
+                s = sums + (r << 5);
+              if (mins) rowF32(panelMins, a + xUnit - 4, xUnit, n, minSums + (r << 5));
+              if (ASC_FEATURE_RELAXED_SIMD && twoPlanes) {
+                // The last of an odd number of rows has itself as its pair, whose sums nobody reads.
+                tilePair(p, a, r + 1 < count ? a + stride : a, n, s, c);
+                r++;
+              } else panelRow(p, a, n, words, s, c);
+            }
           }
         }
       }
-      for (let r = tiled; r < count; r++) {
+      for (let r = blocks ? count : tiled; r < count; r++) {
         const a = x + r * stride,
           s = sums + (r << 5);
         switch (packed) {
           case PACKED_F32:
-            rowF32(w, a, units, s);
+            rowF32(w, a, 4, units, s);
             break;
           case PACKED_F16:
             rowF16(w, two ? w + units * unit : w, a, units, s, two ? s + (count << 5) : s, c);
@@ -92,6 +118,9 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
             rowQ4(w, a, units, s, c);
             break;
         }
+      }
+      if (mins) {
+        for (let i: usize = 0; i < count << 5; i += 16) v128.store(sums + i, f32x4.add(v128.load(sums + i), v128.load(minSums + i)));
       }
       finish(op, g, first, count, sums);
       if (two) finish(op, g + 1, first, count, sums + (count << 5));

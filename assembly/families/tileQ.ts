@@ -1,25 +1,25 @@
 // 8 outputs x 4 rows of quantized weights and activations, over a panel of unpacked weights (layouts.ts).
 //
-// Per block of 32 columns: sum += float(integer dot) * (d_w * d_x). The float sums live in memory: registers hold the 8 integer sums.
+// Per block of 32 columns (`words` words of activations), or of 16: sum += float(integer dot) * (d_w * d_x). The float sums live in memory: registers hold the 8 integer sums.
 //
-//   relaxed: weights 0..15. 16-bit lanes, two per output: i16x8.relaxed_dot is one instruction where the CPU lacks VNNI, and the one with
+//   relaxed: weights 0..15 (or 0..63, see START). 16-bit lanes, two per output: i16x8.relaxed_dot is one instruction where the CPU lacks VNNI, and the one with
 //            32-bit sums five. They start at -8 * (sum of the lane's activations), so that each ends as the sum of x (w - 8) over
-//            half a block: at most 16 * 8 * 127, so wrapping on the way does no harm.
+//            half a block: at most 16 * 8 * 127, so wrapping on the way does no harm. Levels that reach
+//            farther start at -8 START times the sum: what stands in the panel is w + 8 START.
 //   plain:   signed weights as i16, 32-bit lanes.
 
-import { ONES } from './constants.ts';
-import { PANEL_BLOCK, WORDS } from './layouts.ts';
+import { ONES, START } from './constants.ts';
 
-export function tileQ(w: usize, x: usize, stride: usize, blocks: usize, sums: usize, c: usize): void {
+export function tileQ(w: usize, x: usize, stride: usize, blocks: usize, words: usize, sums: usize, c: usize): void {
   let x0 = x,
     x1 = x + stride,
     x2 = x1 + stride,
     x3 = x2 + stride;
-  for (const end = w + blocks * PANEL_BLOCK; w < end; ) {
-    let a0 = start(x0),
-      a1 = start(x1),
-      a2 = start(x2),
-      a3 = start(x3);
+  for (const bytes = words << 5, end = w + blocks * (bytes + 32); w < end; ) {
+    let a0 = start(x0, c),
+      a1 = start(x1, c),
+      a2 = start(x2, c),
+      a3 = start(x3, c);
     let b0 = a0,
       b1 = a1,
       b2 = a2,
@@ -33,7 +33,7 @@ export function tileQ(w: usize, x: usize, stride: usize, blocks: usize, sums: us
     x1 += 8;
     x2 += 8;
     x3 += 8;
-    for (const last = w + 32 * WORDS; w < last; w += 64) {
+    for (const last = w + bytes; w < last; w += 64) {
       let p = v128.load(w, 32);
       let q = v128.load(w, 48);
       let v = v128.load32_splat(x0);
@@ -67,6 +67,10 @@ export function tileQ(w: usize, x: usize, stride: usize, blocks: usize, sums: us
       x2 += 8;
       x3 += 8;
     }
+    x0 += 4;
+    x1 += 4;
+    x2 += 4;
+    x3 += 4;
     const lo = v128.load(scales),
       hi = v128.load(scales, 16);
     let d = v128.load32_splat(d0);
@@ -85,8 +89,33 @@ export function tileQ(w: usize, x: usize, stride: usize, blocks: usize, sums: us
   }
 }
 
-function start(x: usize): v128 {
-  return ASC_FEATURE_RELAXED_SIMD ? v128.load32_splat(x, 4) : i32x4.splat(0);
+/** 8 outputs x 1 row. */
+export function panelRow(w: usize, x: usize, blocks: usize, words: usize, sums: usize, c: usize): void {
+  let f0 = v128.load(sums),
+    f1 = v128.load(sums, 16);
+  for (const bytes = words << 5, end = w + blocks * (bytes + 32); w < end; w += 32, x += 4) {
+    let a = start(x, c),
+      b = a;
+    const scales = w,
+      d = v128.load32_splat(x);
+    x += 8;
+    for (const last = w + bytes; w < last; w += 64, x += 8) {
+      let v = v128.load32_splat(x);
+      a = dot(a, v, v128.load(w, 32));
+      b = dot(b, v, v128.load(w, 48));
+      v = v128.load32_splat(x, 4);
+      a = dot(a, v, v128.load(w, 64));
+      b = dot(b, v, v128.load(w, 80));
+    }
+    f0 = f32x4.add(f0, scaled(a, f32x4.mul(v128.load(scales), d), c));
+    f1 = f32x4.add(f1, scaled(b, f32x4.mul(v128.load(scales, 16), d), c));
+  }
+  v128.store(sums, f0);
+  v128.store(sums, f1, 16);
+}
+
+function start(x: usize, c: usize): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? i16x8.mul(v128.load32_splat(x, 4), v128.load(c, START)) : i32x4.splat(0);
 }
 
 function dot(sum: v128, x: v128, w: v128): v128 {

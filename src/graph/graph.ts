@@ -74,12 +74,12 @@ export class Graph {
     return outputs;
   }
 
-  /** Like `add`, but the same op on the same inputs is computed once (a row quantized for q, k and v). Only for ops without parameters. */
-  once(op: Op, inputs: readonly Tensor[]): Tensor {
-    const key = `${op.name}(${inputs.map((t) => this.#id(t)).join()})`;
+  /** Like `add`, but the same op on the same inputs is computed once (a row quantized for q, k and v). Only for ops whose parameters are plain values. */
+  once<P>(op: Op<P>, inputs: readonly Tensor[], params: P): Tensor {
+    const key = `${op.name}(${inputs.map((t) => this.#id(t)).join()}) ${JSON.stringify(params)}`;
     let t = this.#memo.get(key);
     if (!t) {
-      t = this.add(op, inputs, {});
+      t = this.add(op, inputs, params);
       this.#memo.set(key, t);
     }
     return t;

@@ -1,9 +1,23 @@
 // What the ops of the matmul family share: y = x Wᵀ (+ bias) (+ residual), W [n, k] packed in groups of 8 rows.
 
-import { COLS, P0, P1, P2, P3, ROWS } from '../../assembly/program.ts';
+import { COLS, P0, P1, P2, P3, P4, ROWS } from '../../assembly/program.ts';
 import { ShapeError } from '../errors.ts';
 import type { Op } from './op.ts';
-import { byteSize, colsOf, type DType, maxOf, maxSize, type PackedType, rowsOf, show, showShape, type Tensor } from './tensor.ts';
+import { PACKED } from './packed.ts';
+import {
+  byteSize,
+  colsOf,
+  type DType,
+  isBlockType,
+  maxOf,
+  maxSize,
+  PACKED_BLOCKS,
+  type PackedType,
+  rowsOf,
+  show,
+  showShape,
+  type Tensor,
+} from './tensor.ts';
 
 /** Inputs are [x, w, bias?, residual?]: the parameters say which of the last two are there. */
 export interface MatmulParams {
@@ -14,7 +28,17 @@ export interface MatmulParams {
 /** Rows of a weight matrix: the outputs of a linear layer. */
 const outputsOf = (w: Tensor): number => maxSize(w.shape) / colsOf(w.shape);
 
-export function matmulOp(name: string, opcode: number, activation: DType, weight: PackedType): Op<MatmulParams> {
+/** Columns come in whole blocks of so many. */
+const blockOf = (w: PackedType): number => (isBlockType(w) ? PACKED_BLOCKS[w].cols : w === 'packed-q8' || w === 'packed-q4' ? 32 : 1);
+
+/** The form of activations that multiplies a weight. */
+export function activationOf(weight: PackedType): 'f32' | 'q8' | 'q8-16' {
+  if (isBlockType(weight)) return PACKED_BLOCKS[weight].per === 16 ? 'q8-16' : 'q8';
+  return blockOf(weight) === 32 ? 'q8' : 'f32';
+}
+
+/** An op for the weights of which `takes` is true. */
+export function matmulOp<W extends PackedType>(name: string, opcode: number, takes: (dtype: DType) => dtype is W): Op<MatmulParams> {
   const optional = (inputs: readonly Tensor[], p: MatmulParams): { bias?: Tensor; residual?: Tensor } => {
     const rest = inputs.slice(2);
     const bias = p.bias ? rest.shift() : undefined;
@@ -29,13 +53,14 @@ export function matmulOp(name: string, opcode: number, activation: DType, weight
     outputs(inputs, params) {
       const [x, w] = inputs as [Tensor, Tensor];
       const { bias, residual } = optional(inputs, params);
-      if (x.dtype !== activation || w.dtype !== weight) {
-        throw new ShapeError(`${name}: needs ${activation} activations and a ${weight} weight: got ${show(x)} and ${show(w)}`);
-      }
+      const weight = w.dtype;
+      if (!takes(weight)) throw new ShapeError(`${name}: has no kernel for the weight: got ${show(w)}`);
+      const activation = activationOf(weight);
+      if (x.dtype !== activation) throw new ShapeError(`${name}: a ${weight} weight needs ${activation} activations: got ${show(x)}`);
       const k = colsOf(w.shape);
       if (colsOf(x.shape) !== k) throw new ShapeError(`${name}: inner sizes differ: got ${show(x)} and ${show(w)}`);
-      if (activation === 'q8' && k % 32 !== 0) {
-        throw new ShapeError(`${name}: columns of a quantized weight come in blocks of 32: got ${show(w)}`);
+      if (k % blockOf(weight) !== 0) {
+        throw new ShapeError(`${name}: columns of a quantized weight come in blocks of ${blockOf(weight)}: got ${show(w)}`);
       }
       const n = outputsOf(w);
       if (bias && (bias.dtype !== 'f32' || maxSize(bias.shape) !== n)) {
@@ -54,8 +79,8 @@ export function matmulOp(name: string, opcode: number, activation: DType, weight
       const [x, w] = inputs as [Tensor, Tensor];
       const rows = size(rowsOf(x.shape));
       const n = outputsOf(w);
-      const perRow = byteSize(activation, [1, colsOf(x.shape)]) + 4 * n * (params.residual ? 2 : 1);
-      return { macs: rows * n * colsOf(x.shape), bytes: rows * perRow + byteSize(weight, w.shape) };
+      const perRow = byteSize(x.dtype, [1, colsOf(x.shape)]) + 4 * n * (params.residual ? 2 : 1);
+      return { macs: rows * n * colsOf(x.shape), bytes: rows * perRow + byteSize(w.dtype, w.shape) };
     },
 
     encode(r, inputs, params) {
@@ -65,12 +90,13 @@ export function matmulOp(name: string, opcode: number, activation: DType, weight
       r.int(COLS, colsOf(x.shape));
       r.int(P0, outputsOf(w));
       r.int(P1, x.stride * 4);
+      if (takes(w.dtype)) r.int(P4, PACKED[w.dtype]);
       if (bias) r.address(P2, bias);
       if (residual) r.address(P3, residual);
     },
 
-    // Constants, a panel of unpacked weights, then the sums of 8 outputs for all rows (of 16 outputs for few rows).
-    scratch: ([x]) => 96 + 544 * 32 + 32 * (8 + maxOf(rowsOf(x!.shape))),
+    // Constants, a panel of unpacked weights and their mins, then two sums of 8 outputs for all rows.
+    scratch: ([x]) => 224 + 576 * 32 + 64 * 32 + 64 * (8 + maxOf(rowsOf(x!.shape))),
   };
 }
 

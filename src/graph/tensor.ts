@@ -14,9 +14,21 @@ export interface Cell {
 
 export type Dim = number | Cell;
 
-/** Element types of tensors in linear memory. `packed-*` are weight matrices in the layouts of assembly/kernels/matmul; `q8` is a row of activations quantized per 32; `kv-*` are key/value caches. */
-export type DType = 'f32' | 'i32' | 'u8' | 'q8' | 'kv-f32' | 'kv-f16' | 'kv-q8' | PackedType;
-export type PackedType = 'packed-f32' | 'packed-f16' | 'packed-q8' | 'packed-q4';
+/** Element types of tensors in linear memory. `packed-*` are weight matrices in the layouts of assembly/kernels/matmul; `q8` and `q8-16` are rows of activations quantized per 32, with sums per 32 or per 16; `kv-*` are key/value caches. */
+export type DType = 'f32' | 'i32' | 'u8' | 'q8' | 'q8-16' | 'kv-f32' | 'kv-f16' | 'kv-q8' | PackedType;
+export type PackedType = 'packed-f32' | 'packed-f16' | 'packed-q8' | 'packed-q4' | BlockType;
+/** Weights as GGUF's block types define them, see assembly/families/blocks.ts. */
+export type BlockType =
+  | 'packed-q4_1'
+  | 'packed-q5_0'
+  | 'packed-q5_1'
+  | 'packed-iq4_nl'
+  | 'packed-q4_k'
+  | 'packed-q5_k'
+  | 'packed-iq4_xs'
+  | 'packed-q6_k'
+  | 'packed-q3_k'
+  | 'packed-q2_k';
 
 /** Where bytes live. `arena`: planned by liveness, valid within one run. `fixed`: placed once by the engine (weights, caches, tables). */
 export interface Storage {
@@ -76,8 +88,24 @@ const ceil = (n: number, to: number): number => Math.ceil(n / to);
 /** Output rows that a packed matrix interleaves. */
 export const PACK_ROWS = 8;
 
-/** Bytes of the quantized form of one activation row of `cols` values: per 32 values an f32 scale, an i32 sum and the values as i8 or i16 (the build decides; room for i16). */
-export const q8RowBytes = (cols: number): number => ceil(cols, 32) * 72;
+/** Bytes of the quantized form of one activation row of `cols` values: per 32 (or 16) values an f32 scale, an i32 sum, the values as i8 or i16 (the build decides; room for i16) and their f32 sum. */
+export const q8RowBytes = (cols: number, per: 16 | 32): number => ceil(cols, 32) * (per === 16 ? 88 : 76);
+
+/** Columns of a super-block of each block type, its bytes for 8 rows, and the columns that share a scale. */
+export const PACKED_BLOCKS: Readonly<Record<BlockType, { readonly cols: number; readonly bytes: number; readonly per: 16 | 32 }>> = {
+  'packed-q4_1': { cols: 32, bytes: 160, per: 32 },
+  'packed-q5_0': { cols: 32, bytes: 176, per: 32 },
+  'packed-q5_1': { cols: 32, bytes: 192, per: 32 },
+  'packed-iq4_nl': { cols: 32, bytes: 144, per: 32 },
+  'packed-q4_k': { cols: 256, bytes: 1184, per: 32 },
+  'packed-q5_k': { cols: 256, bytes: 1440, per: 32 },
+  'packed-iq4_xs': { cols: 256, bytes: 1104, per: 32 },
+  'packed-q6_k': { cols: 256, bytes: 1680, per: 16 },
+  'packed-q3_k': { cols: 256, bytes: 912, per: 16 },
+  'packed-q2_k': { cols: 256, bytes: 672, per: 16 },
+};
+
+export const isBlockType = (dtype: DType): dtype is BlockType => dtype in PACKED_BLOCKS;
 
 /** Keys that a K cache interleaves, so that one vector holds the same element of several keys. */
 export const KV_LANES = 8;
@@ -90,11 +118,14 @@ export function byteSize(dtype: DType, shape: readonly Dim[]): number {
   const cols = colsOf(shape);
   const rows = maxSize(shape) / Math.max(cols, 1);
   const packed = ceil(rows, PACK_ROWS) * PACK_ROWS;
+  if (isBlockType(dtype)) return ((packed / 8) * cols * PACKED_BLOCKS[dtype].bytes) / PACKED_BLOCKS[dtype].cols;
   switch (dtype) {
     case 'u8':
       return rows * cols;
     case 'q8':
-      return rows * q8RowBytes(cols);
+      return rows * q8RowBytes(cols, 32);
+    case 'q8-16':
+      return rows * q8RowBytes(cols, 16);
     case 'packed-f32':
       return packed * cols * 4;
     case 'packed-f16':

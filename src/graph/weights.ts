@@ -14,6 +14,16 @@ export const LAYOUT: Partial<Record<StorageType, PackedType>> = {
   f16: 'packed-f16',
   q8_0: 'packed-q8',
   q4_0: 'packed-q4',
+  q4_1: 'packed-q4_1',
+  q5_0: 'packed-q5_0',
+  q5_1: 'packed-q5_1',
+  iq4_nl: 'packed-iq4_nl',
+  q4_k: 'packed-q4_k',
+  q5_k: 'packed-q5_k',
+  iq4_xs: 'packed-iq4_xs',
+  q6_k: 'packed-q6_k',
+  q3_k: 'packed-q3_k',
+  q2_k: 'packed-q2_k',
 };
 
 /** A weight that some graph uses: where it comes from and where it goes. `parts` are stacked along the rows. */

@@ -7,7 +7,9 @@
 //
 // The host checks the ids: one that is V or more reads row 0. Rows are split over threads.
 
-import { half } from '../../families/constants.ts';
+import { blockAt } from '../../families/blocks.ts';
+import { half, halfOf } from '../../families/constants.ts';
+import { embedBlocks } from '../../families/embedBlocks.ts';
 import { Q4_GROUP, Q8_GROUP } from '../../families/layouts.ts';
 import { COLS, IN0, IN1, IN2, OUT, P0, P1, ROWS } from '../../program.ts';
 import { firstRow } from '../../split.ts';
@@ -42,14 +44,10 @@ export function embed(op: usize, thread: i32, threads: i32): void {
         rowQ4(table + group * (cols >> 5) * Q4_GROUP, lane, y, cols);
         break;
       default:
+        embedBlocks(load<i32>(op, P0), table + blockAt(load<i32>(op, P0), (group * cols) >> 5), lane, y, cols);
         break;
     }
   }
-}
-
-/** Offset of a row's half float among 8, which stand in the order 0 4 1 5 2 6 3 7. */
-function halfOf(lane: usize): usize {
-  return ((lane & 3) << 2) + ((lane >> 2) << 1);
 }
 
 function rowF32(w: usize, y: usize, cols: usize): void {

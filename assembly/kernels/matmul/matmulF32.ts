@@ -14,8 +14,8 @@ export function matmulF32(op: usize, thread: i32, threads: i32): void {
   matmul(op, thread, threads, PACKED_F32);
 }
 
-/** 8 outputs x 4 rows. */
-export function tileF32(w: usize, x: usize, stride: usize, cols: usize, sums: usize): void {
+/** 8 outputs x 4 rows; a row's values stand `step` bytes apart. */
+export function tileF32(w: usize, x: usize, stride: usize, step: usize, cols: usize, sums: usize): void {
   let x0 = x,
     x1 = x + stride,
     x2 = x1 + stride,
@@ -28,7 +28,7 @@ export function tileF32(w: usize, x: usize, stride: usize, cols: usize, sums: us
     b1 = v128.load(sums, 48),
     b2 = v128.load(sums, 80),
     b3 = v128.load(sums, 112);
-  for (const end = w + (cols << 5); w < end; w += 32, x0 += 4, x1 += 4, x2 += 4, x3 += 4) {
+  for (const end = w + (cols << 5); w < end; w += 32, x0 += step, x1 += step, x2 += step, x3 += step) {
     const p = v128.load(w),
       q = v128.load(w, 16);
     let v = v128.load32_splat(x0);
@@ -55,10 +55,10 @@ export function tileF32(w: usize, x: usize, stride: usize, cols: usize, sums: us
 }
 
 /** 8 outputs x 1 row. */
-export function rowF32(w: usize, x: usize, cols: usize, sums: usize): void {
-  let a = f32x4.splat(0),
-    b = a;
-  for (const end = w + (cols << 5); w < end; w += 32, x += 4) {
+export function rowF32(w: usize, x: usize, step: usize, cols: usize, sums: usize): void {
+  let a = v128.load(sums),
+    b = v128.load(sums, 16);
+  for (const end = w + (cols << 5); w < end; w += 32, x += step) {
     const v = v128.load32_splat(x);
     a = f32x4.add(a, f32x4.mul(v, v128.load(w)));
     b = f32x4.add(b, f32x4.mul(v, v128.load(w, 16)));

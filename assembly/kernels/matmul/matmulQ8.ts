@@ -52,7 +52,8 @@ export function tileQ8(w: usize, x: usize, stride: usize, blocks: usize, sums: u
   tilePair(w, x + (stride << 1), x + stride * 3, blocks, sums + 64, c);
 }
 
-function tilePair(w: usize, x0: usize, x1: usize, blocks: usize, sums: usize, c: usize): void {
+/** 8 outputs x 2 rows. */
+export function tilePair(w: usize, x0: usize, x1: usize, blocks: usize, sums: usize, c: usize): void {
   for (const end = w + blocks * 544; w < end; w += 32) {
     let l0 = i16x8.splat(0),
       l1 = l0,
@@ -103,8 +104,8 @@ function tilePair(w: usize, x0: usize, x1: usize, blocks: usize, sums: usize, c:
     d = v128.load32_splat(d1);
     add(sums + 32, m0, k0, f32x4.mul(lo, d), c);
     add(sums + 48, m1, k1, f32x4.mul(hi, d), c);
-    x0 += 8;
-    x1 += 8;
+    x0 += 12;
+    x1 += 12;
   }
 }
 

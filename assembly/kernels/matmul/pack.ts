@@ -7,8 +7,10 @@
 // Floats are rounded to f16, and quantized to q8 and q4 as GGUF's Q8_0 and Q4_0 are.
 // Rows that are missing in the last group of 8 become zeros. Groups are split over threads.
 
+import { blockAt } from '../../families/blocks.ts';
 import { Q4_GROUP, Q8_GROUP } from '../../families/layouts.ts';
 import { packF16, packF32, packQ4, packQ8 } from '../../families/pack.ts';
+import { packBlocks } from '../../families/packBlocks.ts';
 import { COLS, IN0, IN1, P0, P1, P2, P3, ROWS, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
 import { firstRow } from '../../split.ts';
 import { PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q8 } from '../../storage.ts';
@@ -42,6 +44,7 @@ export function pack(op: usize, thread: i32, threads: i32): void {
         packQ4(x, bytes, count, from, w + (at >> 5) * Q4_GROUP, cols >> 5, spare);
         break;
       default:
+        packBlocks(load<i32>(op, P1), x, bytes, count, w + blockAt(load<i32>(op, P1), at >> 5), cols >> 5, spare);
         break;
     }
   }
