@@ -11,7 +11,7 @@ import { scale } from '../src/graph/ops/scale.ts';
 import { plan } from '../src/graph/plan.ts';
 import { openGgufPair } from '../src/models/ggufLayout.ts';
 import { openModel } from '../src/models/registry.ts';
-import { synthLanguage } from '../src/models/synth.ts';
+import { synthModel } from '../src/models/synth.ts';
 import { bestBuild } from '../src/runtime/probe.ts';
 import { Programs } from '../src/runtime/programs.ts';
 
@@ -19,7 +19,7 @@ const OPS = 1000;
 const bench = new Bench({ time: 500, warmupTime: 200 });
 const engine = await coldEngine(bestBuild());
 
-const file = synthLanguage('overhead', 'q4_0');
+const file = synthModel('overhead', 'q4_0');
 const bytes = new Uint8Array(file.bytes);
 let at = 0;
 for (const piece of file.pieces()) {

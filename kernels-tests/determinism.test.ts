@@ -8,7 +8,7 @@ import type { StorageType } from '../src/formats/tensors.ts';
 import { Session } from '../src/generate/session.ts';
 import { openGgufPair } from '../src/models/ggufLayout.ts';
 import { openModel } from '../src/models/registry.ts';
-import { synthLanguage } from '../src/models/synth.ts';
+import { synthModel } from '../src/models/synth.ts';
 import { Engine, type EngineOptions } from '../src/runtime/engine.ts';
 import { nodePlatform } from '../src/runtime/node.ts';
 import { Programs } from '../src/runtime/programs.ts';
@@ -18,7 +18,7 @@ const PROMPT = Array.from({ length: 61 }, (_, i) => (i * 37) % 320);
 const STEPS = [3, 300, 7];
 
 function model(type: StorageType): Uint8Array {
-  const file = synthLanguage('overhead', type);
+  const file = synthModel('overhead', type);
   const bytes = new Uint8Array(file.bytes);
   let at = 0;
   for (const piece of file.pieces()) {

@@ -9,7 +9,7 @@ import { advise, limitOf } from '../src/estimate/advice.ts';
 import { estimate } from '../src/estimate/estimate.ts';
 import { Llava } from '../src/index.ts';
 import { openCheckpointFrom } from '../src/models/open.ts';
-import { synthLanguage } from '../src/models/synth.ts';
+import { synthModel } from '../src/models/synth.ts';
 import { nodePlatform } from '../src/runtime/node.ts';
 import { fixture } from './fixtures.ts';
 
@@ -51,7 +51,7 @@ test('what is estimated is what a run takes', async () => {
 /** A file with a head and holes. */
 function hollow(shape: string): string {
   const path = join(directory, `${shape}.gguf`);
-  const file = synthLanguage(shape, 'q4_0');
+  const file = synthModel(shape, 'q4_0');
   const handle = openSync(path, 'w');
   writeSync(handle, file.pieces().next().value as Uint8Array);
   ftruncateSync(handle, file.bytes);

@@ -7,6 +7,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { MIX_NAMES } from '../convert/mix.ts';
 import { PumiceError } from '../errors.ts';
 import { TARGETS } from '../estimate/advice.ts';
+import { SHAPES } from '../models/synth.ts';
 import { benchModel } from './benchModel.ts';
 import { convert, quantize } from './convert.ts';
 import { evaluate } from './eval.ts';
@@ -166,7 +167,7 @@ program
 program
   .command('synth')
   .description('write a checkpoint of exact shapes with random weights, for measuring')
-  .argument('<shape>', 'overhead, llama-1.1b, llava-1.5-7b, llava-1.5-13b')
+  .argument('<shape>', `one of ${[...SHAPES.keys()].join(', ')}`)
   .requiredOption('-o, --output <file>')
   .addOption(new Option('--type <type>', 'type of the matrices').choices(['f16', 'q8_0', 'q4_0']).default('q4_0'))
   .action(synth);

@@ -13,7 +13,21 @@ export interface LanguageShape {
   readonly kvHeads: number;
   readonly vocabulary: number;
   readonly context: number;
+  /** With it the file also holds a tower (f16) and its projector. */
+  readonly tower?: TowerShape;
 }
+
+export interface TowerShape {
+  readonly hidden: number;
+  readonly intermediate: number;
+  /** Layers that LLaVA runs. */
+  readonly layers: number;
+  readonly heads: number;
+  readonly imageSize: number;
+  readonly patch: number;
+}
+
+const CLIP_L_336: TowerShape = { hidden: 1024, intermediate: 4096, layers: 23, heads: 16, imageSize: 336, patch: 14 };
 
 const vicuna = (hidden: number, intermediate: number, layers: number, heads: number): LanguageShape => ({
   hidden,
@@ -25,12 +39,14 @@ const vicuna = (hidden: number, intermediate: number, layers: number, heads: num
   context: 4096,
 });
 
-/** Language models by name. `overhead` is the smallest that runs: what is left is the executor's own cost. */
+/** Models by name: language models, and LLaVAs in one file. `overhead` is the smallest that runs: what is left is the executor's own cost. */
 export const SHAPES: ReadonlyMap<string, LanguageShape> = new Map([
   ['overhead', { hidden: 64, intermediate: 192, layers: 2, heads: 2, kvHeads: 2, vocabulary: 320, context: 512 }],
   ['llama-1.1b', { hidden: 2048, intermediate: 5632, layers: 22, heads: 32, kvHeads: 4, vocabulary: 32000, context: 2048 }],
-  ['llava-1.5-7b', vicuna(4096, 11008, 32, 32)],
-  ['llava-1.5-13b', vicuna(5120, 13824, 40, 40)],
+  ['vicuna-7b', vicuna(4096, 11008, 32, 32)],
+  ['vicuna-13b', vicuna(5120, 13824, 40, 40)],
+  ['llava-1.5-7b', { ...vicuna(4096, 11008, 32, 32), tower: CLIP_L_336 }],
+  ['llava-1.5-13b', { ...vicuna(5120, 13824, 40, 40), tower: CLIP_L_336 }],
 ]);
 
 /** A file as pieces to be written one after the other. */
@@ -39,8 +55,8 @@ export interface SynthFile {
   pieces(): Generator<Uint8Array>;
 }
 
-/** A GGUF language model of architecture llama; matrices in `type`, norms f32. Random, the same for the same name. */
-export function synthLanguage(name: string, type: StorageType): SynthFile {
+/** A GGUF model of architecture llama; matrices of the language model in `type`, norms f32. Random, the same for the same name. */
+export function synthModel(name: string, type: StorageType): SynthFile {
   const s = SHAPES.get(name);
   if (!s) throw new InputError(`synth: unknown shape ${name}: known are ${[...SHAPES.keys()].join(', ')}`);
   const kv = (s.hidden / s.heads) * s.kvHeads;
@@ -61,6 +77,7 @@ export function synthLanguage(name: string, type: StorageType): SynthFile {
     { name: 'output_norm.weight', type: 'f32', shape: [s.hidden] },
     { name: 'output.weight', type, shape: [s.vocabulary, s.hidden] },
   );
+  if (s.tower) tensors.push(...towerTensors(s.tower, s.hidden));
   const { head, bytes } = ggufHead(metadata(name, s), tensors);
   return {
     bytes: head.length + bytes.reduce((n, b) => n + b + padding(b), 0),
@@ -97,7 +114,52 @@ function metadata(name: string, s: LanguageShape): Map<string, WriteValue> {
     ['tokenizer.ggml.token_type', { type: 'i32s', value: pieces.map((_, i) => (i === 0 ? 2 : i < 3 ? 3 : i < 259 ? 6 : 1)) }],
     ['tokenizer.ggml.bos_token_id', u32(1)],
     ['tokenizer.ggml.eos_token_id', u32(2)],
+    ...(s.tower ? towerMetadata(s.tower) : []),
   ]);
+}
+
+function towerTensors(t: TowerShape, width: number): WriteTensor[] {
+  const tensors: WriteTensor[] = [];
+  const matrix = (name: string, ...shape: number[]) => {
+    tensors.push({ name: `${name}.weight`, type: 'f16', shape }, { name: `${name}.bias`, type: 'f32', shape: [shape[0]!] });
+  };
+  const norm = (name: string) => {
+    for (const part of ['weight', 'bias']) tensors.push({ name: `${name}.${part}`, type: 'f32', shape: [t.hidden] });
+  };
+  const patches = Math.floor(t.imageSize / t.patch) ** 2;
+  tensors.push(
+    { name: 'v.class_embd', type: 'f32', shape: [t.hidden] },
+    { name: 'v.patch_embd.weight', type: 'f16', shape: [t.hidden, 3, t.patch, t.patch] },
+    { name: 'v.position_embd.weight', type: 'f32', shape: [patches + 1, t.hidden] },
+  );
+  norm('v.pre_ln');
+  for (let i = 0; i < t.layers; i++) {
+    for (const n of ['attn_q', 'attn_k', 'attn_v', 'attn_out']) matrix(`v.blk.${i}.${n}`, t.hidden, t.hidden);
+    norm(`v.blk.${i}.ln1`);
+    norm(`v.blk.${i}.ln2`);
+    matrix(`v.blk.${i}.ffn_up`, t.intermediate, t.hidden);
+    matrix(`v.blk.${i}.ffn_down`, t.hidden, t.intermediate);
+  }
+  matrix('mm.0', width, t.hidden);
+  matrix('mm.2', width, width);
+  return tensors;
+}
+
+function towerMetadata(t: TowerShape): [string, WriteValue][] {
+  const u32 = (value: number): WriteValue => ({ type: 'u32', value });
+  return [
+    ['clip.has_vision_encoder', { type: 'bool', value: true }],
+    ['clip.projector_type', { type: 'string', value: 'mlp' }],
+    ['clip.vision.image_size', u32(t.imageSize)],
+    ['clip.vision.patch_size', u32(t.patch)],
+    ['clip.vision.embedding_length', u32(t.hidden)],
+    ['clip.vision.feed_forward_length', u32(t.intermediate)],
+    ['clip.vision.block_count', u32(t.layers)],
+    ['clip.vision.attention.head_count', u32(t.heads)],
+    ['clip.vision.attention.layer_norm_epsilon', { type: 'f32', value: 1e-5 }],
+    ['clip.vision.image_mean', { type: 'f32s', value: [0.48145466, 0.4578275, 0.40821073] }],
+    ['clip.vision.image_std', { type: 'f32s', value: [0.26862954, 0.26130258, 0.27577711] }],
+  ];
 }
 
 /** A LLaMA-like vocabulary: three control tokens, 256 bytes, then words without meaning. */
