@@ -261,7 +261,11 @@ function chatFormat(checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, op
   if (options.conversation !== undefined) return conversationFormat(conversation(options.conversation), startEnd(checkpoint));
   const source = options.chatTemplate ?? checkpoint.chatTemplate;
   if (source !== undefined)
-    return templateFormat(source, { ...tokenText('bosToken', tokenizer?.bosId), ...tokenText('eosToken', tokenizer?.eosId) });
+    return templateFormat(source, {
+      ...tokenText('bosToken', tokenizer?.bosId),
+      ...tokenText('eosToken', tokenizer?.eosId),
+      ...(checkpoint.stop && { stop: checkpoint.stop }),
+    });
   const name = defaultConversation(checkpoint.name);
   // Files are renamed at will, and hardly anybody has a LLaVA of the first version: published evaluations of 1.5 use vicuna_v1.
   return conversationFormat(conversation(name === 'llava_v0' ? 'vicuna_v1' : name), startEnd(checkpoint));

@@ -71,7 +71,8 @@ function savedName(name: string): string {
   return name.replace(/^base_model\.model\./, '').replace(/\.modules_to_save(\.default)?(?=\.)/, '');
 }
 
-function readPairs(factors: TensorFiles, mapName: (name: string) => string): Map<string, LoraPair> {
+/** The factors of a set of tensors by the name of the weight they change, in pairs. Throws FormatError where one is missing or there is none. */
+export function readPairs(factors: TensorFiles, mapName: (name: string) => string): Map<string, LoraPair> {
   const halves = new Map<string, { a?: TensorInfo; b?: TensorInfo; transposed: boolean }>();
   for (const info of factors.tensors.values()) {
     if (!info.name.includes('.lora_')) continue;

@@ -1,12 +1,14 @@
-// Systems that share LLaVA-1.5's architecture: ShareGPT4V, LLaVA-Rad.
+// Systems that share LLaVA-1.5's architecture: ShareGPT4V, LLaVA-Rad, and Share-Captioner, which does not.
 
 import { join } from 'node:path';
+import { createSampler } from '../generate/sampler.ts';
+import { type Piece, Session } from '../generate/session.ts';
 import type { Config } from '../models/config.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
 import type { Checkpoint } from '../models/model.ts';
 import { localFolder } from '../runtime/nodeFiles.ts';
-import { type GoldenCase, loadTensors, readCase } from './compare.ts';
-import { Comparison, picture, standardCase, withModel } from './endToEnd.ts';
+import { assertSame, type GoldenCase, integers, loadTensors, readCase } from './compare.ts';
+import { Comparison, compareScore, encodePictures, greedy, picture, standardCase, withModel } from './endToEnd.ts';
 import type { CaseRunner } from './runner.ts';
 
 const SYSTEM = 'llava-1.5-derived';
@@ -55,4 +57,44 @@ const llavaRad: CaseRunner = {
   },
 };
 
-export const cases: readonly CaseRunner[] = [shareGpt4v, llavaRad];
+/** The picture stands between two texts; the reference counts a placeholder 1 as generated, so that the penalty meets it. */
+const shareCaptioner: CaseRunner = {
+  matches: (system, name) => system === SYSTEM && name === 'share-captioner',
+  async run(dir) {
+    const { c, inputs, expected } = await load(dir);
+    const opened = withHeads(await openHubFolder(localFolder(dir)), c);
+    const { heads } = c.params.qformer as { heads: number };
+    await withModel({ ...opened, config: opened.config.with({ qformer_heads: heads }) }, {}, async (m) => {
+      const cmp = new Comparison(c, expected);
+      const [image] = await encodePictures(m, inputs, cmp);
+      cmp.close('image_embeds', image!.features);
+      const prompt: Piece[] = [...integers(inputs, 'seg1_ids'), image!, ...integers(inputs, 'seg2_ids')];
+      await compareScore(
+        m,
+        prompt,
+        cmp,
+        new Map([
+          ['inputs_embeds', 'inputs_embeds'],
+          ['logits', 'logits'],
+        ]),
+      );
+      const want = c.greedy as { token_ids: number[] };
+      const { ids, logits } = await greedy(new Session(m.programs, m.model.decoder), prompt, want.token_ids.length);
+      cmp.close('step_logits', logits);
+      assertSame('greedy', ids, want.token_ids);
+      const { token_ids } = c.params['greedy_with_repetition_penalty_1.5'] as { token_ids: number[] };
+      const sampler = createSampler({ repetitionPenalty: 1.5 });
+      const session = new Session(m.programs, m.model.decoder);
+      let next = (await session.prefill(prompt)).logits;
+      const penalised: number[] = [];
+      while (penalised.length < token_ids.length) {
+        penalised.push(sampler.next(next, [1, ...penalised]));
+        if (penalised.length < token_ids.length) next = await session.step(penalised.at(-1)!);
+      }
+      assertSame('greedy with penalty', penalised, token_ids);
+      cmp.finish();
+    });
+  },
+};
+
+export const cases: readonly CaseRunner[] = [shareGpt4v, llavaRad, shareCaptioner];

@@ -8,6 +8,7 @@ import { renamed } from '../formats/renamed.ts';
 import type { Folder } from '../formats/source.ts';
 import type { TensorFiles } from '../formats/tensors.ts';
 import { loadTokenizer } from '../tokenizer/load.ts';
+import { COMPOSER_CHAT, composerConfig, composerTower, isComposer } from './composerLayout.ts';
 import { Config, isObject, type Json } from './config.ts';
 import type { Checkpoint } from './model.ts';
 import { hasOpenClipTower, openOpenClipTower } from './openClipLayout.ts';
@@ -52,6 +53,10 @@ export async function openHubFolder(folder: Folder, { tower, adapter }: HubOptio
   const files = adapter === undefined ? plain : await withAdapter(plain, adapter, native ? canonicalName : undefined);
   const base = { name: folder.name, config, tokenizer: () => loadTokenizer(folder), ...(await chatTemplate(folder)) };
 
+  if (isComposer(raw)) {
+    const { files: all, vision } = composerTower(files, raw, TOWER);
+    return { ...base, ...COMPOSER_CHAT, config: composerConfig(raw), files: all, vision };
+  }
   if (native) {
     const preprocessor = Config.parse(
       `${folder.name}/preprocessor_config.json`,

@@ -26,6 +26,8 @@ export interface Checkpoint {
   tokenizer(): Promise<Tokenizer | undefined>;
   /** Jinja source of the chat template, where the checkpoint has one. */
   readonly chatTemplate?: string;
+  /** Texts that end an answer written with that template, where a token does not. */
+  readonly stop?: readonly string[];
 }
 
 export interface ModelOptions {

@@ -7,9 +7,10 @@ import { llava16 } from './llava16.ts';
 import type { Checkpoint, Model, ModelDefinition, ModelOptions } from './model.ts';
 import { mqt } from './mqt.ts';
 import { isTowerPruning } from './pruning.ts';
+import { shareCaptioner } from './shareCaptioner.ts';
 import { uhd } from './uhd.ts';
 
-const FAMILIES: readonly ModelDefinition[] = [dynamicLlava, mqt, uhd, llava16, llava15];
+const FAMILIES: readonly ModelDefinition[] = [shareCaptioner, dynamicLlava, mqt, uhd, llava16, llava15];
 
 /** Opens a checkpoint with the first family that knows it. */
 export function openModel(checkpoint: Checkpoint, options: ModelOptions = {}): Model {
