@@ -33,7 +33,13 @@ import { quantizeRows } from './kernels/matmul/quantizeRows.ts';
 import { layerNorm } from './kernels/norm/layerNorm.ts';
 import { rmsNorm } from './kernels/norm/rmsNorm.ts';
 import { softmax } from './kernels/norm/softmax.ts';
+import { clusterRows } from './kernels/prune/clusterRows.ts';
+import { meanHeads } from './kernels/prune/meanHeads.ts';
+import { mergeNeighbours } from './kernels/prune/mergeNeighbours.ts';
+import { nearestRow } from './kernels/prune/nearestRow.ts';
+import { selectOutliers } from './kernels/prune/selectOutliers.ts';
 import { selectRows } from './kernels/prune/selectRows.ts';
+import { tomeMerge } from './kernels/prune/tomeMerge.ts';
 import { argmax } from './kernels/reduce/argmax.ts';
 import { meanRows } from './kernels/reduce/meanRows.ts';
 import { concatCols } from './kernels/rows/concatCols.ts';
@@ -172,6 +178,24 @@ export function run(program: usize, count: i32, thread: i32, threads: i32): i32 
         break;
       case op.OP_SELECT_ROWS:
         selectRows(record, thread, threads);
+        break;
+      case op.OP_MEAN_HEADS:
+        meanHeads(record, thread, threads);
+        break;
+      case op.OP_NEAREST_ROW:
+        nearestRow(record, thread, threads);
+        break;
+      case op.OP_CLUSTER_ROWS:
+        clusterRows(record, thread, threads);
+        break;
+      case op.OP_SELECT_OUTLIERS:
+        selectOutliers(record, thread, threads);
+        break;
+      case op.OP_MERGE_NEIGHBOURS:
+        mergeNeighbours(record, thread, threads);
+        break;
+      case op.OP_TOME_MERGE:
+        tomeMerge(record, thread, threads);
         break;
       default:
         unreachable();

@@ -65,20 +65,34 @@ export interface ClipView {
   positions(g: Graph, table: Tensor): Tensor;
 }
 
+/** How a method that drops or merges rows sees and changes the layers. */
+export interface ClipHooks {
+  /** Sees q, k and v of layer `i`, f32 [rows, hidden]; may give the attention's result of the same shape. */
+  attend?(g: Graph, i: number, q: Tensor, k: Tensor, v: Tensor): Tensor | undefined;
+  /** Between attention and MLP of layer `i`: returns the rows that go on. */
+  beforeMlp?(g: Graph, i: number, x: Tensor): Tensor;
+}
+
 /** CLIP by the tower's config. */
 export const clipTower = (c: Config): VisionTower => clipTowerOf(clipConfig(c));
 
 export const clipTowerOf = (c: ClipConfig): VisionTower => ({
   ...c,
-  hiddenStates: (g, w, pixels, depth, view) => clip(g, w, c, pixels, depth, view),
+  hiddenStates: (g, w, pixels, depth, view) => clip(g, w, c, pixels, depth, { ...(view && { view }) }),
 });
 
 /** Hidden states 0 to `depth`; `w` stands at the tensors named `embeddings`, `encoder`, ... */
-function clip(g: Graph, w: Weights, c: ClipConfig, pixels: Tensor, depth: number, view?: ClipView): readonly Tensor[] {
+export function clip(
+  g: Graph,
+  w: Weights,
+  c: ClipConfig,
+  pixels: Tensor,
+  depth: number,
+  { view, hooks = {} }: { readonly view?: ClipView; readonly hooks?: ClipHooks } = {},
+): readonly Tensor[] {
   const { hidden, patch, imageSize } = c;
   const { height, width } = view ?? { height: imageSize, width: imageSize };
   const first = c.classRow ? 1 : 0;
-  const norm = (x: Tensor, at: Weights) => g.add(layerNorm, [x, at.plain('weight', [hidden]), at.plain('bias', [hidden])], { eps: c.eps });
 
   const embedded = g.section('embeddings', () => {
     const e = w.at('embeddings');
@@ -89,28 +103,36 @@ function clip(g: Graph, w: Weights, c: ClipConfig, pixels: Tensor, depth: number
     const table = e.plain('position_embedding.weight', [first + Math.floor(imageSize / patch) ** 2, hidden]);
     return g.tap('vision_embeddings', g.add(add, [all, view ? view.positions(g, table) : table], {}));
   });
-  const states = [g.tap('vision_hidden_0', c.classRow ? norm(embedded, w.at('pre_layrnorm')) : embedded)]; // sic
+  const states = [g.tap('vision_hidden_0', c.classRow ? clipNorm(g, w.at('pre_layrnorm'), c, embedded) : embedded)]; // sic
 
   for (let i = 0; i < depth; i++) {
-    const x = g.section(`tower layer ${i}`, () => clipLayer(g, w.at('encoder.layers').at(i), c, states[i]!, norm));
+    const x = g.section(`tower layer ${i}`, () => clipLayer(g, w.at('encoder.layers').at(i), c, states[i]!, i, hooks));
     states.push(g.tap(`vision_hidden_${i + 1}`, x));
   }
   return states;
 }
 
-function clipLayer(g: Graph, w: Weights, c: ClipConfig, x: Tensor, norm: (x: Tensor, at: Weights) => Tensor): Tensor {
+function clipLayer(g: Graph, w: Weights, c: ClipConfig, x: Tensor, index: number, hooks: ClipHooks): Tensor {
   const { hidden, heads } = c;
   const a = w.at('self_attn');
-  const n = norm(x, w.at('layer_norm1'));
-  const project = (name: string) => linear(g, n, a.matrix(`${name}.weight`, [hidden, hidden]), { bias: a.plain(`${name}.bias`, [hidden]) });
-  const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map(project) as [Tensor, Tensor, Tensor];
-  const attended = wholeAttention(g, q, k, v, heads);
-  const y = linear(g, attended, a.matrix('out_proj.weight', [hidden, hidden]), { bias: a.plain('out_proj.bias', [hidden]), residual: x });
+  const n = clipNorm(g, w.at('layer_norm1'), c, x);
+  const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map((name) => clipLinear(g, a.at(name), c, n)) as [Tensor, Tensor, Tensor];
+  const attended = hooks.attend?.(g, index, q, k, v) ?? wholeAttention(g, q, k, v, heads);
+  const z = clipLinear(g, a.at('out_proj'), c, attended, x);
+  const y = hooks.beforeMlp?.(g, index, z) ?? z;
 
   const m = w.at('mlp');
-  const up = linear(g, norm(y, w.at('layer_norm2')), m.matrix('fc1.weight', [c.intermediate, hidden]), {
+  const up = linear(g, clipNorm(g, w.at('layer_norm2'), c, y), m.matrix('fc1.weight', [c.intermediate, hidden]), {
     bias: m.plain('fc1.bias', [c.intermediate]),
   });
   const act = g.add(c.activation, [up], {});
   return linear(g, act, m.matrix('fc2.weight', [hidden, c.intermediate]), { bias: m.plain('fc2.bias', [hidden]), residual: y });
 }
+
+/** The tower's LayerNorm with the weights at `w`. */
+export const clipNorm = (g: Graph, w: Weights, c: ClipConfig, x: Tensor): Tensor =>
+  g.add(layerNorm, [x, w.plain('weight', [c.hidden]), w.plain('bias', [c.hidden])], { eps: c.eps });
+
+/** A projection of the attention: [rows, hidden] -> the same, plus `residual`. */
+export const clipLinear = (g: Graph, w: Weights, c: ClipConfig, x: Tensor, residual?: Tensor): Tensor =>
+  linear(g, x, w.matrix('weight', [c.hidden, c.hidden]), { bias: w.plain('bias', [c.hidden]), residual });

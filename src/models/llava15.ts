@@ -18,6 +18,8 @@ import { fastv } from './fastv.ts';
 import { TOWER } from './hubLayout.ts';
 import type { Checkpoint, EncodeOptions, ImageEncoder, ModelDefinition, ModelOptions } from './model.ts';
 import { projector } from './projector.ts';
+import { isTowerPruning } from './pruning.ts';
+import { towerPruning } from './towerPruning.ts';
 import { towerOf, type VisionTower } from './towers.ts';
 
 export const llava15: ModelDefinition = {
@@ -27,8 +29,9 @@ export const llava15: ModelDefinition = {
     const weights = Weights.over(checkpoint.files, options);
     const decoder = openDecoder(weights, checkpoint.config, options);
     const { vision } = checkpoint;
-    const encoder = vision && { encoder: singleTile(openTower(weights, checkpoint), tileSettings(checkpoint, options)) };
-    return { name: 'llava-1.5', weights: [weights], decoder, ...encoder };
+    const pruned = isTowerPruning(options.prune) ? towerPruning(options.prune, checkpoint) : undefined;
+    const encoder = vision && { encoder: singleTile(openTower(weights, checkpoint, pruned), tileSettings(checkpoint, options)) };
+    return { name: 'llava-1.5', weights: [weights], decoder, prunesTower: true, ...encoder };
   },
 };
 
@@ -66,8 +69,10 @@ export interface Tower {
 export interface TowerVariant {
   /** Name of its program. */
   readonly name: string;
-  /** Tokens for the language model, f32 [rows, hidden], from the selected features f32 [patches, width]. */
-  project(g: Graph, features: Tensor): Tensor;
+  /** Tokens for the language model, f32 [rows, hidden], from the features f32 [rows, width]; default: the checkpoint's MLP. */
+  project?(g: Graph, features: Tensor): Tensor;
+  /** Features in place of the selected hidden states' patches; `w` stands at the tower. */
+  features?(g: Graph, w: Weights, pixels: Tensor): Tensor;
   /** Size and positions of a tile; default: the tower's own. */
   readonly view?: ClipView;
   /** Values of inputs that the variant added to the graph. */
@@ -80,10 +85,10 @@ export function openTower(weights: Weights, { config, vision }: Checkpoint, vari
   const hidden = config.size('hidden_size', 4096);
   const mlp = (g: Graph, features: Tensor) =>
     projector(g, weights.at('model.mm_projector'), config.string('mm_projector_type', 'linear'), features, from, hidden);
-  const { name, project, view, inputs = {} } = variant ?? { name: 'tower', project: mlp };
+  const { name = 'tower', project = mlp, inputs = {} } = variant ?? {};
   const build = () => {
     const g = new Graph(name);
-    const features = g.tap('vision_features', towerFeatures(g, weights.at(TOWER), config, family, view));
+    const features = g.tap('vision_features', towerFeatures(g, weights.at(TOWER), config, family, variant));
     g.section('projector', () => g.output('projected', project(g, features)));
     return g;
   };
@@ -109,9 +114,11 @@ export function openTower(weights: Weights, { config, vision }: Checkpoint, vari
 }
 
 /** The hidden states that the config selects, side by side, without the class row unless it asks for it. */
-function towerFeatures(g: Graph, w: Weights, c: Config, tower: VisionTower, view?: ClipView): Tensor {
+function towerFeatures(g: Graph, w: Weights, c: Config, tower: VisionTower, variant?: TowerVariant): Tensor {
+  const { view } = variant ?? {};
   const { height, width } = view ?? { height: tower.imageSize, width: tower.imageSize };
   const pixels = g.input('pixels', 'f32', [3 * height, width]);
+  if (variant?.features) return variant.features(g, w, pixels);
   const selected = selectedStates(c, tower);
   const states = tower.hiddenStates(g, w, pixels, Math.max(...selected), view);
   // `patch` drops the first row, also where it is a patch (SigLIP): models were trained so.
@@ -121,7 +128,7 @@ function towerFeatures(g: Graph, w: Weights, c: Config, tower: VisionTower, view
 }
 
 /** Numbers of the hidden states that the projector sees: one, or several whose columns are put side by side. */
-function selectedStates(c: Config, tower: VisionTower): readonly number[] {
+export function selectedStates(c: Config, tower: Pick<VisionTower, 'layers'>): readonly number[] {
   const key = 'mm_vision_select_layer';
   const several = c.numbers(key) ?? [c.number(key, -2)];
   return several.map((n) => {

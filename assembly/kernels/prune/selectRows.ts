@@ -8,6 +8,7 @@
 //
 // Equal scores: the earlier row first. The last thread works alone: it counts a few hundred numbers 32 times.
 
+import { atLeast, kth, orderOf } from '../../families/order.ts';
 import { IN0, IN1, OUT, OUT1, P0, P1, P2, P3, P4, P5, P6, P7, P8, ROWS, SCRATCH } from '../../program.ts';
 import { AS_MANY, BEST, LARGER } from './modes.ts';
 
@@ -21,7 +22,7 @@ export function selectRows(op: usize, thread: i32, threads: i32): void {
   const k = mode == BEST ? load<i32>(load<usize>(op, P6)) : mode == AS_MANY ? larger : n;
   const bound: u32 = mode == LARGER ? 0 : kth(keys, n, k);
   // Candidates above the bound are in; of those equal to it, as many as are left over.
-  let equal = mode == LARGER ? 0 : k - atLeast(keys, n, bound, true);
+  let equal = mode == LARGER ? 0 : k - above(keys, n, bound);
 
   const index = load<usize>(op, IN1),
     listed = load<i32>(op, P2),
@@ -68,31 +69,15 @@ function rankKeys(op: usize, n: i32, keys: usize): i32 {
     const s = scores + <usize>i * stride;
     const s0 = load<f32>(s),
       s1: f32 = two ? load<f32>(s, 4) : 0;
-    const above = s0 > s1 ? 1 : 0;
-    larger += above;
-    const bits = reinterpret<i32>((mode == BEST ? s0 - s1 : s0) + 0);
-    const order = <u32>(bits ^ ((bits >> 31) & 0x7fffffff)) ^ 0x80000000;
-    store<u32>(keys + ((<usize>i) << 2), mode == LARGER ? above : order);
+    const yes = s0 > s1 ? 1 : 0;
+    larger += yes;
+    const order = orderOf(mode == BEST ? s0 - s1 : s0);
+    store<u32>(keys + ((<usize>i) << 2), mode == LARGER ? yes : order);
   }
   return larger;
 }
 
-/** The k-th largest key, bit by bit; more than any key for k = 0. */
-function kth(keys: usize, n: i32, k: i32): u32 {
-  if (k <= 0) return 0xffffffff;
-  let bound: u32 = 0;
-  for (let bit: u32 = 0x80000000; bit != 0; bit >>= 1) {
-    if (atLeast(keys, n, bound | bit, false) >= k) bound |= bit;
-  }
-  return bound;
-}
-
-/** How many keys are at least `bound`; `above`: larger. */
-function atLeast(keys: usize, n: i32, bound: u32, above: bool): i32 {
-  let count = 0;
-  for (let p = keys, end = keys + ((<usize>n) << 2); p < end; p += 4) {
-    const key = load<u32>(p);
-    count += (above ? key > bound : key >= bound) ? 1 : 0;
-  }
-  return count;
+/** How many keys are larger. */
+function above(keys: usize, n: i32, bound: u32): i32 {
+  return bound == 0xffffffff ? 0 : atLeast(keys, n, bound + 1);
 }

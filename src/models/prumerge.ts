@@ -1,0 +1,43 @@
+// PruMerge (Shang et al. 2024): rows whose attention from the class row is an outlier take up their nearest neighbours; how many there are
+// depends on the picture. PruMerge+ also keeps samples between them. The attention is that of the last layer, as one head of full width.
+
+import { InputError } from '../errors.ts';
+import { type Graph, newCell, reshape, rows } from '../graph/graph.ts';
+import { headScores } from '../graph/ops/headScores.ts';
+import { mergeNeighbours } from '../graph/ops/mergeNeighbours.ts';
+import { selectOutliers } from '../graph/ops/selectOutliers.ts';
+import { softmax } from '../graph/ops/softmax.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import type { Weights } from '../graph/weights.ts';
+import { type ClipConfig, clip, clipLinear, clipNorm } from './clip.ts';
+
+/** Samples are taken below this row, whatever the tower. sic: the last of 576 rows never is one. */
+const SAMPLES = 575;
+
+/** f32 [chosen + 1, width]; `w` stands at the tower. */
+export function prumerge(
+  g: Graph,
+  w: Weights,
+  c: ClipConfig,
+  pixels: Tensor,
+  { neighbours = 32, plus }: { readonly neighbours?: number; readonly plus: boolean },
+): Tensor {
+  const patches = Math.floor(c.imageSize / c.patch) ** 2;
+  if (!Number.isInteger(neighbours) || neighbours < 1 || neighbours >= patches)
+    throw new InputError(`prune: prumerge: neighbours must be 1 to ${patches - 1}: got ${neighbours}`);
+  const h = g.tap('tower_hidden', clip(g, w, c, pixels, c.layers - 1).at(-1)!);
+  return g.section('prumerge', () => {
+    const last = w.at('encoder.layers').at(c.layers - 1);
+    const n = clipNorm(g, last.at('layer_norm1'), c, h);
+    const q = g.tap('class query', clipLinear(g, last.at('self_attn.q_proj'), c, rows(n, 0, 1)));
+    const k = g.tap('k', clipLinear(g, last.at('self_attn.k_proj'), c, n));
+    const scores = g.add(headScores, [q, k], { heads: 1, keys: patches + 1, step: 0 });
+    const weights = reshape(g.add(softmax, [scores], { scale: c.hidden ** -0.5 }), [patches + 1, 1]);
+    const a = g.tap('cls_attn_merged', rows(weights, 1, patches));
+    const [chosen, merged] = [newCell('chosen rows', patches), newCell('merged rows', patches + 1)];
+    const [index, ratio] = g.addAll(selectOutliers, [a], { chosen, merged, ...(plus && { samples: SAMPLES }) }) as [Tensor, Tensor];
+    g.tap('select_index', index);
+    g.tap('prune_ratio', ratio);
+    return g.add(mergeNeighbours, [rows(h, 1, patches), rows(k, 1, patches), a, index], { neighbours, merged });
+  });
+}

@@ -1,0 +1,35 @@
+// Methods that drop or merge rows in the tower, by name: each gives the features that the projector receives.
+
+import { UnsupportedError } from '../errors.ts';
+import { clipConfig } from './clip.ts';
+import { selectedStates, type TowerVariant } from './llava15.ts';
+import type { Checkpoint } from './model.ts';
+import { prumerge } from './prumerge.ts';
+import type { TowerPruning } from './pruning.ts';
+import { TOME_SIZES, tome } from './tome.ts';
+import { visionzip } from './visionzip.ts';
+
+/** A tower with fewer rows. Throws UnsupportedError where the method does not meet the tower. */
+export function towerPruning(prune: TowerPruning, { config, vision }: Checkpoint): TowerVariant {
+  const type = vision?.config.string('model_type', '') ?? '';
+  if (/^(siglip|timm)/.test(type))
+    throw new UnsupportedError(`prune: ${prune.method}: needs a tower with a class row: got ${type}, expected CLIP`);
+  const c = clipConfig(vision?.config ?? config);
+  const selected = selectedStates(config, c);
+  if (selected.length > 1)
+    throw new UnsupportedError(`prune: ${prune.method}: needs one feature layer: got hidden states ${selected.join(', ')}`);
+  return {
+    name: `tower ${prune.method}`,
+    inputs: prune.method === 'tome' ? { [TOME_SIZES]: new Float32Array(1 + Math.floor(c.imageSize / c.patch) ** 2).fill(1) } : {},
+    features(g, w, pixels) {
+      switch (prune.method) {
+        case 'visionzip':
+          return visionzip(g, w, c, pixels, prune);
+        case 'tome':
+          return tome(g, w, c, pixels, selected[0]!, prune);
+        default:
+          return prumerge(g, w, c, pixels, { ...prune, plus: prune.method === 'prumerge-plus' });
+      }
+    },
+  };
+}
