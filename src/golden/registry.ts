@@ -16,6 +16,7 @@ import { cases as sampling } from './sampling.ts';
 import { cases as tokenizers } from './tokenizers.ts';
 import { cases as torchBin } from './torchBin.ts';
 import { cases as uhd } from './uhd.ts';
+import { cases as workflows } from './workflows.ts';
 
 export const runners: readonly CaseRunner[] = [
   ...formats,
@@ -33,4 +34,5 @@ export const runners: readonly CaseRunner[] = [
   ...pruning,
   ...dynamicLlava,
   ...convert,
+  ...workflows,
 ];
