@@ -15,6 +15,8 @@ export interface FakeFile {
   statuses?: number[];
   type?: string;
   redirect?: string;
+  /** Sent with every answer, redirects included. */
+  headers?: Record<string, string>;
   /** Milliseconds between pieces of 16 KiB. */
   slow?: number;
   /** No Content-Length (chunked). */
@@ -59,10 +61,11 @@ async function answer(file: FakeFile | undefined, request: IncomingMessage, resp
     return;
   }
   if (file.redirect !== undefined) {
-    response.writeHead(302, { location: file.redirect }).end();
+    response.writeHead(302, { ...file.headers, location: file.redirect }).end();
     return;
   }
   const { bytes } = file;
+  for (const [name, value] of Object.entries(file.headers ?? {})) response.setHeader(name, value);
   response.setHeader('content-type', file.type ?? 'application/octet-stream');
   if (file.etag !== undefined) response.setHeader('etag', file.etag);
   if (file.lastModified !== undefined) response.setHeader('last-modified', file.lastModified);

@@ -37,7 +37,11 @@ const asking = (command: Command): Command =>
   command
     .argument('[question]', 'what to ask; default: describe the picture')
     .option('--image <path>', 'picture file or URL; repeatable', list, [])
-    .option('-m, --model <path>', 'GGUF file or hub directory; default: the embedded model')
+    .option(
+      '-m, --model <path>',
+      'GGUF file, hub directory, URL, or org/name[:quant] on the hub ($PUMICE_HUB); default: the embedded model',
+    )
+    .option('--offline', 'ask nothing of the network: only what is in the cache')
     .option('--mmproj <path>', 'projector file of a llama.cpp pair')
     .option('--tower <dir>', 'directory of the vision tower, for hub checkpoints without one inside')
     .option('--adapter <dir>', 'directory of a LoRA adapter or a projector, laid over the hub checkpoint')
@@ -127,7 +131,8 @@ program
 program
   .command('plan')
   .description('memory and work of a model, and whether it fits, without loading it')
-  .argument('<model>', 'GGUF file or hub directory')
+  .argument('<model>', 'GGUF file, hub directory, URL, or org/name[:quant] on the hub')
+  .option('--offline', 'ask nothing of the network: only what is in the cache')
   .option('--mmproj <path>', 'projector file of a llama.cpp pair')
   .option('--tower <dir>', 'directory of the vision tower')
   .option('--image <size>', 'width and height of the picture, such as 640x480, or none')

@@ -19,6 +19,7 @@ export interface PlanOptions {
   readonly target: string;
   readonly mmproj?: string;
   readonly tower?: string;
+  readonly offline?: boolean;
   readonly json?: boolean;
 }
 
@@ -26,6 +27,7 @@ export async function plan(model: string, o: PlanOptions): Promise<void> {
   const checkpoint = await openCheckpointFrom(nodePlatform, model, {
     ...(o.mmproj === undefined ? {} : { mmproj: o.mmproj }),
     ...(o.tower === undefined ? {} : { tower: o.tower }),
+    ...(o.offline === undefined ? {} : { offline: o.offline }),
   });
   try {
     const options: EstimateOptions = {

@@ -18,6 +18,7 @@ export interface RunOptions {
   readonly mmproj?: string;
   readonly tower?: string;
   readonly adapter?: string;
+  readonly offline?: boolean;
   readonly threads: number | 'auto';
   readonly build?: 'simd' | 'relaxed';
   readonly ctxSize?: number;
@@ -73,6 +74,7 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
     llava = await Llava.load(model, {
       ...loadOptions(o),
       onProgress: (done, total) => bars.update('load', mib(done), mib(total), 'MiB'),
+      onDownload: (file, done, total) => bars.update(file.split('/').at(-1) ?? file, mib(done), mib(total ?? done), 'MiB'),
       signal: controller.signal,
     });
     const loadMs = performance.now() - started;
@@ -150,6 +152,7 @@ const loadOptions = (o: RunOptions): LoadOptions => ({
   ...(o.mmproj === undefined ? {} : { mmproj: o.mmproj }),
   ...(o.tower === undefined ? {} : { tower: o.tower }),
   ...(o.adapter === undefined ? {} : { adapter: o.adapter }),
+  ...(o.offline === undefined ? {} : { offline: o.offline }),
   ...(o.ctxSize === undefined ? {} : { context: o.ctxSize }),
   ...(o.imageMode === undefined ? {} : { imageMode: o.imageMode }),
   ...(o.prune === undefined ? {} : { prune: parsePruning(o.prune) }),

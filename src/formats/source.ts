@@ -36,4 +36,6 @@ export interface Folder {
   open(file: string): Promise<ByteSource>;
   /** A sub-folder or sibling, `null` where there is none. */
   folder(path: string): Promise<Folder | null>;
+  /** Another repository of the same hub (`org/name`), brought where it is missing; absent where there is no hub. */
+  repository?(name: string): Promise<Folder>;
 }

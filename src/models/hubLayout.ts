@@ -35,6 +35,9 @@ export function canonicalName(name: string): string {
   return name;
 }
 
+/** Names of other repositories look like this, and so may relative paths: these begin with a dot. */
+const REPOSITORY = /^\w[\w.-]*\/[\w.-]+$/;
+
 export interface HubOptions {
   /** The tower's own repository, for checkpoints without one inside. */
   readonly tower?: Folder | undefined;
@@ -73,7 +76,8 @@ export async function openHubFolder(folder: Folder, { tower, adapter }: HubOptio
   }
 
   const towerName = config.string('mm_vision_tower');
-  const at = tower ?? (await folder.folder('vision_tower')) ?? (await folder.folder(`../${towerName.split('/').at(-1)}`));
+  const beside = tower ?? (await folder.folder('vision_tower')) ?? (await folder.folder(`../${towerName.split('/').at(-1)}`));
+  const at = beside ?? (REPOSITORY.test(towerName) ? await folder.repository?.(towerName) : undefined);
   if (!at) {
     throw new InputError(
       `${folder.name}: its vision tower ${towerName} lies in another repository: give its directory as \`tower\` (or put it at ${folder.name}/vision_tower)`,

@@ -5,7 +5,7 @@ import type { GgufFile } from '../formats/gguf.ts';
 import { openGguf, openGgufParts } from '../formats/gguf.ts';
 import { openSource, type SourceInput } from '../formats/openSource.ts';
 import type { Folder } from '../formats/source.ts';
-import type { Platform } from '../runtime/platform.ts';
+import type { Download, Opened, Platform } from '../runtime/platform.ts';
 import { openGgufPair } from './ggufLayout.ts';
 import { openHubFolder } from './hubLayout.ts';
 import type { Checkpoint } from './model.ts';
@@ -13,7 +13,7 @@ import type { Checkpoint } from './model.ts';
 /** A model or a part of one: a path or URL, the bytes of a GGUF file, or anything that can be read by range (a Blob, a ByteSource). */
 export type ModelSource = SourceInput;
 
-export interface CheckpointOptions {
+export interface CheckpointOptions extends Download {
   /** Projector file of a llama.cpp pair. */
   readonly mmproj?: ModelSource;
   /** Directory of the vision tower, for hub checkpoints without one inside. */
@@ -24,33 +24,61 @@ export interface CheckpointOptions {
 
 export async function openCheckpointFrom(platform: Platform, model: ModelSource, options: CheckpointOptions = {}): Promise<Checkpoint> {
   if (typeof model === 'string') {
-    const opened = await platform.open(model);
+    const opened = await platform.open(model, options);
     if (opened.kind === 'folder') {
-      const tower = await openFolder(platform, options.tower, 'tower: is a file: a directory with config.json is expected');
-      const adapter = await openFolder(platform, options.adapter, 'adapter: is a file: a directory with adapter_config.json is expected');
+      const tower = await openFolder(platform, options, options.tower, 'tower: is a file: a directory with config.json is expected');
+      const adapter = await openFolder(
+        platform,
+        options,
+        options.adapter,
+        'adapter: is a file: a directory with adapter_config.json is expected',
+      );
       return openHubFolder(opened.folder, { tower, adapter });
     }
-    await opened.source.close();
+    const file = await openGgufOf(opened);
+    try {
+      return openGgufPair(file, await openProjector(platform, opened, options));
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
-  const file = await openFile(platform, model);
-  return openGgufPair(file, options.mmproj === undefined ? undefined : await openFile(platform, options.mmproj));
+  const file = await openFile(platform, model, options);
+  return openGgufPair(file, options.mmproj === undefined ? undefined : await openFile(platform, options.mmproj, options));
 }
 
-async function openFolder(platform: Platform, path: string | undefined, otherwise: string): Promise<Folder | undefined> {
+async function openFolder(
+  platform: Platform,
+  download: Download,
+  path: string | undefined,
+  otherwise: string,
+): Promise<Folder | undefined> {
   if (path === undefined) return undefined;
-  const opened = await platform.open(path);
+  const opened = await platform.open(path, download);
   if (opened.kind === 'folder') return opened.folder;
   await opened.source.close();
   throw new InputError(`${path}: ${otherwise}`);
 }
 
-async function openFile(platform: Platform, model: ModelSource): Promise<GgufFile> {
-  if (typeof model !== 'string') return openGguf(await openSource(model));
-  const opened = await platform.open(model);
-  if (opened.kind === 'folder') throw new InputError(`${model}: is a directory: a GGUF file is expected here`);
-  if (/-\d{5}-of-\d{5}\.gguf$/.test(opened.file)) {
-    await opened.source.close();
-    return openGgufParts(opened.folder, opened.file);
-  }
-  return openGguf(opened.source);
+/** The projector file that the user names, else the one that lies beside the model on the hub. */
+async function openProjector(platform: Platform, model: OpenedFile, options: CheckpointOptions): Promise<GgufFile | undefined> {
+  if (options.mmproj !== undefined) return openFile(platform, options.mmproj, options);
+  return model.mmproj === undefined ? undefined : openGguf(await model.folder.open(model.mmproj));
+}
+
+async function openFile(platform: Platform, model: ModelSource, download: Download): Promise<GgufFile> {
+  // URLs go the way of their text: through the platform's cache.
+  const path = model instanceof URL && /^https?:$/.test(model.protocol) ? model.href : model;
+  if (typeof path !== 'string') return openGguf(await openSource(path));
+  const opened = await platform.open(path, download);
+  if (opened.kind === 'folder') throw new InputError(`${path}: is a directory: a GGUF file is expected here`);
+  return openGgufOf(opened);
+}
+
+type OpenedFile = Extract<Opened, { kind: 'file' }>;
+
+async function openGgufOf({ source, folder, file }: OpenedFile): Promise<GgufFile> {
+  if (!/-\d{5}-of-\d{5}\.gguf$/.test(file)) return openGguf(source);
+  await source.close();
+  return openGgufParts(folder, file);
 }

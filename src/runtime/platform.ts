@@ -14,9 +14,18 @@ export interface WorkerHandle {
   terminate(): Promise<void>;
 }
 
+/** How files that are not here are brought. */
+export interface Download {
+  /** Nothing is asked of the network: what is not in the cache is an error. */
+  readonly offline?: boolean;
+  /** Bytes of a file so far and in all (null where the server does not say). */
+  readonly onDownload?: (file: string, done: number, total: number | null) => void;
+  readonly signal?: AbortSignal;
+}
+
 /** A path, opened: a file with the folder it lies in, or a folder. */
 export type Opened =
-  | { readonly kind: 'file'; readonly source: ByteSource; readonly folder: Folder; readonly file: string }
+  | { readonly kind: 'file'; readonly source: ByteSource; readonly folder: Folder; readonly file: string; readonly mmproj?: string }
   | { readonly kind: 'folder'; readonly folder: Folder };
 
 export interface Platform {
@@ -30,8 +39,8 @@ export interface Platform {
   spawn(url?: URL | string): WorkerHandle | null;
   /** Threads that make sense: what the machine offers, 0 where there are none. */
   threads(): number;
-  /** Opens a local path. Throws InputError where there is nothing, or where the platform has no file system. */
-  open(path: string): Promise<Opened>;
+  /** Opens a local path, a URL, or a hub's `org/name`, as far as the platform can. Throws InputError where there is nothing. */
+  open(path: string, download?: Download): Promise<Opened>;
   /** Reads a small local file (a picture); absent where there are none. */
   readFile?(path: string): Promise<Uint8Array>;
 }
