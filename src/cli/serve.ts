@@ -6,6 +6,7 @@ import { InputError } from '../errors.ts';
 import { Llava, type LoadOptions } from '../index.ts';
 import { handler } from '../server/index.ts';
 import { embedded } from './embedded.ts';
+import { pageFile } from './page.ts';
 import { progress } from './progress.ts';
 
 export interface ServeOptions {
@@ -42,6 +43,7 @@ export async function serve(o: ServeOptions): Promise<void> {
       models: { [name]: llava },
       imageHosts: o.imageHost,
       queue: o.queue,
+      page: (request) => pageFile(request),
       ...(o.apiKey === undefined ? {} : { apiKey: o.apiKey }),
     });
     const server = listen({ fetch, hostname: o.host, port: o.port }, ({ port }) => {

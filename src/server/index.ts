@@ -55,7 +55,11 @@ export function handler(options: HandlerOptions): (request: Request) => Promise<
     [...models.values()].reduce((n, m) => n + m.queue.length, 0),
   );
   const created = Math.floor(Date.now() / 1000);
-  const card = (id: string) => ({ id, object: 'model', created, owned_by: 'pumice' });
+  const card = (id: string) => {
+    // What requests may choose under `pumice`: for pages and other clients of ours.
+    const choices = models.get(id)?.llava.model.encoder?.choices ?? [];
+    return { id, object: 'model', created, owned_by: 'pumice', pumice: { choices } };
+  };
   const app = new Hono();
 
   app.onError((e, c) => {

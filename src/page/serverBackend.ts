@@ -1,0 +1,77 @@
+// The server answers: its chat API, as any client would use it.
+
+import { PumiceError } from '../errors.ts';
+import type { InsightResult } from '../server/insight.ts';
+import type { Answered, Backend } from './backend.ts';
+
+interface Event {
+  readonly choices?: readonly { readonly delta: { readonly content?: string } }[];
+  readonly usage?: { prompt_tokens: number; completion_tokens: number; prompt_tokens_details: { image_tokens: number } };
+  readonly pumice?: InsightResult;
+  readonly error?: { readonly message: string };
+}
+
+export function serverBackend(): Backend {
+  return {
+    async open() {
+      const { data } = (await (await fetch('/v1/models')).json()) as {
+        data: readonly { id: string; pumice: { choices: readonly string[] } }[];
+      };
+      const [card] = data;
+      return { name: card!.id, visualTokens: card!.pumice.choices.includes('visualTokens'), keep: false };
+    },
+    async ask({ image, text, visualTokens }, onText, signal) {
+      const content = [...(image ? [{ type: 'image_url', image_url: { url: await dataUrl(image) } }] : []), { type: 'text', text }];
+      const body = {
+        messages: [{ role: 'user', content }],
+        stream: true,
+        stream_options: { include_usage: true },
+        pumice: { explain: true, ...(visualTokens === undefined ? {} : { visual_tokens: visualTokens }) },
+      };
+      const response = await fetch('/v1/chat/completions', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        signal,
+      });
+      if (!response.ok) throw failure(((await response.json()) as Event).error?.message ?? `status ${response.status}`);
+      let usage: Answered['usage'] = { prompt: 0, completion: 0, image: 0 };
+      let insight: InsightResult = { ops: [], views: [] };
+      for await (const event of events(response.body!)) {
+        if (event.error) throw failure(event.error.message);
+        const piece = event.choices?.[0]?.delta.content;
+        if (piece) onText(piece);
+        if (event.pumice) insight = event.pumice;
+        const u = event.usage;
+        if (u) usage = { prompt: u.prompt_tokens, completion: u.completion_tokens, image: u.prompt_tokens_details.image_tokens };
+      }
+      return { usage, insight };
+    },
+    close() {},
+  };
+}
+
+const failure = (message: string): PumiceError => new PumiceError('server', message);
+
+/** The data of server-sent events. */
+async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<Event> {
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let rest = '';
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const lines = (rest + decoder.decode(value, { stream: true })).split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) if (line.startsWith('data: {')) yield JSON.parse(line.slice(6)) as Event;
+  }
+}
+
+function dataUrl(blob: Blob): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result as string);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}
