@@ -42,6 +42,8 @@ import { selectRows } from './kernels/prune/selectRows.ts';
 import { tomeMerge } from './kernels/prune/tomeMerge.ts';
 import { argmax } from './kernels/reduce/argmax.ts';
 import { meanRows } from './kernels/reduce/meanRows.ts';
+import { route } from './kernels/routing/route.ts';
+import { scatterAddRows } from './kernels/routing/scatterAddRows.ts';
 import { concatCols } from './kernels/rows/concatCols.ts';
 import { concatRows } from './kernels/rows/concatRows.ts';
 import { copy } from './kernels/rows/copy.ts';
@@ -196,6 +198,12 @@ export function run(program: usize, count: i32, thread: i32, threads: i32): i32 
         break;
       case op.OP_TOME_MERGE:
         tomeMerge(record, thread, threads);
+        break;
+      case op.OP_ROUTE:
+        route(record, thread, threads);
+        break;
+      case op.OP_SCATTER_ADD_ROWS:
+        scatterAddRows(record, thread, threads);
         break;
       default:
         unreachable();

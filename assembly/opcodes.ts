@@ -46,3 +46,5 @@ export const OP_CLUSTER_ROWS = 83;
 export const OP_SELECT_OUTLIERS = 84;
 export const OP_MERGE_NEIGHBOURS = 85;
 export const OP_TOME_MERGE = 86;
+export const OP_ROUTE = 100;
+export const OP_SCATTER_ADD_ROWS = 101;

@@ -5,9 +5,12 @@ import type { Op } from '../src/graph/op.ts';
 import { add } from '../src/graph/ops/add.ts';
 import { concatCols } from '../src/graph/ops/concatCols.ts';
 import { copy } from '../src/graph/ops/copy.ts';
+import { gatherRows } from '../src/graph/ops/gatherRows.ts';
 import { lastRow } from '../src/graph/ops/lastRow.ts';
+import { route } from '../src/graph/ops/route.ts';
 import { scale } from '../src/graph/ops/scale.ts';
 import { silu } from '../src/graph/ops/silu.ts';
+import { softmax } from '../src/graph/ops/softmax.ts';
 import { type Plan, plan } from '../src/graph/plan.ts';
 import type { Storage, Tensor } from '../src/graph/tensor.ts';
 import { coldEngine, random } from './harness.ts';
@@ -161,6 +164,37 @@ test('plan: nodes that nobody reads are dropped, those that write cells or cache
     plan(g).nodes.map((v) => v.op.name),
     ['scale', 'counts', 'silu', 'writes', 'silu'],
   );
+});
+
+test('plan: rows that a kernel counts: buffers are sized by the bound, and the counter stays though nobody reads its result', async () => {
+  const counts = [newCell('first', 4), newCell('second', 4)];
+  const g = new Graph('g');
+  const x = g.input('x', 'f32', [4, 16]);
+  const logits = g.input('logits', 'f32', [4, 2]);
+  const [lists] = g.addAll(route, [logits, g.add(softmax, [logits], { scale: 1 })], { k: 1, factor: 2, least: 0, total: 4, counts });
+  counts.forEach((n, e) => {
+    const list = { ...lists!, shape: [n, 1], offset: lists!.offset + 16 * e };
+    const doubled = g.add(scale, [g.add(gatherRows, [x, list], {})], { factor: 2 });
+    g.output(`rows ${e}`, doubled);
+  });
+  const p = plan(g);
+  noOverlap(p);
+  assert.equal(p.readable.get('rows 0')!.storage.bytes, 4 * 16 * 4);
+  const engine = await coldEngine('simd', 2);
+  const program = engine.install(p);
+  const data = random(64, 1);
+  engine.write(program, 'x', data);
+  for (const firsts of [
+    [1, 0, 1, 1],
+    [0, 0, 0, 0],
+  ]) {
+    engine.write(program, 'logits', Float32Array.from(firsts.flatMap((f) => [f, 1 - f])));
+    engine.runNow(program);
+    for (const e of [0, 1]) {
+      const want = firsts.flatMap((f, r) => (f === 1 - e ? [...data.subarray(16 * r, 16 * r + 16)] : [])).map((v) => 2 * v);
+      assert.deepEqual([...engine.read(program, `rows ${e}`)], want);
+    }
+  }
 });
 
 test('plan: fixed storages are listed once and take no room in the arena', () => {

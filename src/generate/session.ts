@@ -40,9 +40,19 @@ export interface Mark {
 
 const same = (a: Row, b: Row): boolean => a.id === b.id && a.row === b.row && a.image?.key === b.image?.key;
 
+/** Sees every run of a session from inside: router choices, attention of a layer, hidden states. */
+export interface SessionObserver {
+  /** Intermediates to keep readable: taps of the graph. */
+  readonly keep: readonly string[];
+  /** Called after a run over `rows` rows of the sequence from row `from` on. `program` reads the intermediates. */
+  visit(run: { readonly kind: DecoderProgram; readonly program: Program; readonly from: number; readonly rows: readonly Row[] }): void;
+}
+
 export class Session {
   readonly decoder: Decoder;
   readonly programs: Programs;
+  /** Keeping intermediates costs memory and a program of its own: set only while somebody looks. */
+  observer: SessionObserver | undefined;
   #cached: Row[] = [];
   /** Rows in the caches of each group of layers (`Decoder.groups`) after each run; the first group has all rows, always. */
   #marks: Mark[] = [];
@@ -199,6 +209,7 @@ export class Session {
     const { start, generated } = prompt;
     decoder.hooks.beforeRun?.({ engine, program, kind, past, rows, total: prompt.rows.length, prompt: prompt.rows, start, generated });
     await this.programs.run(program, spent, signal);
+    this.observer?.visit({ kind, program, from: past, rows });
     this.#cached.push(...rows);
     if (decoder.groups.length > 1) {
       const lengths = decoder.groups.map((group, i) => before[i]! + (group.added ? engine.getCell(group.added) : rows.length));
@@ -225,7 +236,8 @@ export class Session {
   }
 
   async #program(kind: DecoderProgram, keep: readonly string[] = [], load: LoadOptions = {}): Promise<Program> {
-    return this.programs.get(kind, () => this.decoder.graph(kind), keep, load);
+    const all = [...new Set([...keep, ...(this.observer?.keep ?? [])])];
+    return this.programs.get(kind, () => this.decoder.graph(kind), all, load);
   }
 
   /** Writes what depends on the length of the prefill; what a cache holds from another regime is forgotten. */
@@ -239,6 +251,7 @@ export class Session {
 
   /** Rows of the cache that `rows` begins with; one less when that would be all of them. */
   #shared(rows: readonly Row[]): number {
+    if (this.decoder.hooks.wholePrefill) return 0;
     let n = 0;
     while (n < this.#cached.length && n < rows.length && same(this.#cached[n]!, rows[n]!)) n++;
     return Math.min(n, rows.length - 1);

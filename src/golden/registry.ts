@@ -7,6 +7,8 @@ import { cases as dynamicLlava } from './dynamicLlava.ts';
 import { cases as formats } from './formats.ts';
 import { cases as ggufModels } from './ggufModels.ts';
 import { cases as llava15 } from './llava15.ts';
+import { cases as llavaMod } from './llavaMod.ts';
+import { cases as moe } from './moe.ts';
 import { cases as mqt } from './mqt.ts';
 import { cases as preprocess } from './preprocess.ts';
 import { cases as pruning } from './pruning.ts';
@@ -35,4 +37,6 @@ export const runners: readonly CaseRunner[] = [
   ...dynamicLlava,
   ...convert,
   ...workflows,
+  ...moe,
+  ...llavaMod,
 ];

@@ -120,6 +120,8 @@ export interface Hooks {
   readonly wholePictures?: boolean;
   /** Each token of an answer runs the whole sequence again: the cache serves only within a run. */
   readonly recompute?: boolean;
+  /** What a row gives depends on all rows of the prompt: a prefill is one run from the first row on. */
+  readonly wholePrefill?: boolean;
   /** Writes the variant's own cells and inputs. */
   beforeRun?(run: Run): void;
 }
@@ -139,6 +141,7 @@ export function bothHooks(a: Hooks, b: Hooks): Hooks {
     groups: [...(a.groups ?? []), ...(b.groups ?? [])],
     wholePictures: (a.wholePictures || b.wholePictures) === true,
     recompute: (a.recompute || b.recompute) === true,
+    wholePrefill: (a.wholePrefill || b.wholePrefill) === true,
     beforeRun: (run) => {
       a.beforeRun?.(run);
       b.beforeRun?.(run);

@@ -104,9 +104,11 @@ function stacked(g: Graph, w: Weights, names: readonly string[], x: Tensor, out:
 const stackable = (w: Weights, names: readonly string[], sizes: readonly number[]): boolean =>
   new Set(names.map((n) => `${w.type(`${n}.weight`)} ${w.has(`${n}.bias`)}`)).size === 1 && sizes.every((n) => n % 8 === 0);
 
-/** The layer's FFN, unless a variant brings another: ffn(h) + residual. */
-export const feedForward = (g: Graph, w: Weights, b: Pick<Backbone, 'ffn'>, site: Site, h: Tensor, residual: Tensor): Tensor =>
-  site.hooks.ffn?.(g, site.index, w, h, residual) ?? b.ffn(g, w, h, residual);
+/** The layer's FFN, unless a variant brings another: ffn(h) + residual. What it is added to is tapped as `lm_attended_<i>`. */
+export const feedForward = (g: Graph, w: Weights, b: Pick<Backbone, 'ffn'>, site: Site, h: Tensor, residual: Tensor): Tensor => {
+  g.tap(`lm_attended_${site.index}`, residual);
+  return site.hooks.ffn?.(g, site.index, w, h, residual) ?? b.ffn(g, w, h, residual);
+};
 
 /** Names of a gated FFN's matrices. */
 export interface Gated {

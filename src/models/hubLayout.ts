@@ -11,6 +11,7 @@ import { loadTokenizer } from '../tokenizer/load.ts';
 import { COMPOSER_CHAT, composerConfig, composerTower, isComposer } from './composerLayout.ts';
 import { Config, isObject, type Json } from './config.ts';
 import type { Checkpoint } from './model.ts';
+import { isMoeLayout, moeLayoutConfig, moeLayoutName } from './moeLayout.ts';
 import { hasOpenClipTower, openOpenClipTower } from './openClipLayout.ts';
 
 export const TOWER = 'model.vision_tower.vision_tower.vision_model';
@@ -51,9 +52,11 @@ export async function openHubFolder(folder: Folder, { tower, adapter }: HubOptio
   const raw = Config.parse(`${home.name}/config.json`, await readText(home, 'config.json'));
   const own = await openCheckpoint(folder);
   const native = raw.object('vision_config') !== undefined;
-  const config = native ? canonicalConfig(raw) : raw;
-  const plain = native ? renamed(own, canonicalName) : own;
-  const files = adapter === undefined ? plain : await withAdapter(plain, adapter, native ? canonicalName : undefined);
+  const moe = !native && isMoeLayout(raw);
+  const config = native ? canonicalConfig(raw) : moe ? moeLayoutConfig(raw) : raw;
+  const name = native ? canonicalName : moe ? moeLayoutName : undefined;
+  const plain = name ? renamed(own, name) : own;
+  const files = adapter === undefined ? plain : await withAdapter(plain, adapter, name);
   const base = { name: folder.name, config, tokenizer: () => loadTokenizer(folder), ...(await chatTemplate(folder)) };
 
   if (isComposer(raw)) {

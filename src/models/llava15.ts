@@ -16,7 +16,7 @@ import type { Config } from './config.ts';
 import { Decoder } from './decoder.ts';
 import { fastv } from './fastv.ts';
 import { TOWER } from './hubLayout.ts';
-import type { Checkpoint, EncodeOptions, ImageEncoder, ModelDefinition, ModelOptions } from './model.ts';
+import type { Checkpoint, EncodeOptions, ImageEncoder, Model, ModelDefinition, ModelOptions } from './model.ts';
 import { projector } from './projector.ts';
 import { isTowerPruning } from './pruning.ts';
 import { towerPruning } from './towerPruning.ts';
@@ -25,15 +25,18 @@ import { towerOf, type VisionTower } from './towers.ts';
 export const llava15: ModelDefinition = {
   name: 'llava-1.5',
   matches: () => true,
-  open(checkpoint, options) {
-    const weights = Weights.over(checkpoint.files, options);
-    const decoder = openDecoder(weights, checkpoint.config, options);
-    const { vision } = checkpoint;
-    const pruned = isTowerPruning(options.prune) ? towerPruning(options.prune, checkpoint) : undefined;
-    const encoder = vision && { encoder: singleTile(openTower(weights, checkpoint, pruned), tileSettings(checkpoint, options)) };
-    return { name: 'llava-1.5', weights: [weights], decoder, prunesTower: true, ...encoder };
-  },
+  open: (checkpoint, options) => openSingleTile('llava-1.5', checkpoint, options),
 };
+
+/** A model that sees one square tile; `hooks`: what a variant changes in the language half. */
+export function openSingleTile(name: string, checkpoint: Checkpoint, options: ModelOptions, hooks: HooksOf = {}): Model {
+  const weights = Weights.over(checkpoint.files, options);
+  const decoder = openDecoder(weights, checkpoint.config, options, hooks);
+  const { vision } = checkpoint;
+  const pruned = isTowerPruning(options.prune) ? towerPruning(options.prune, checkpoint) : undefined;
+  const encoder = vision && { encoder: singleTile(openTower(weights, checkpoint, pruned), tileSettings(checkpoint, options)) };
+  return { name, weights: [weights], decoder, prunesTower: true, ...encoder };
+}
 
 /** Rows of a chunk by default where decisions are taken over a whole picture. */
 export const PICTURE_CHUNK = 1024;
@@ -51,6 +54,7 @@ export function openDecoder(weights: Weights, config: Config, options: ModelOpti
     cacheType: options.cacheType ?? 'kv-f16',
   };
   const own = typeof hooks === 'function' ? hooks(backbone, sizes) : hooks;
+  if (own.wholePrefill) sizes.chunk = context;
   return new Decoder(weights, backbone, sizes, drops ? bothHooks(own, fastv(backbone, sizes, prune)) : own);
 }
 

@@ -13,6 +13,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Config } from './config.ts';
 import type { Decoder } from './decoder.ts';
 import type { Pruning } from './pruning.ts';
+import type { RouterNoise } from './routerNoise.ts';
 
 /** A checkpoint in canonical form: keys of the original LLaVA config.json, tensor names of the original LLaVA layout, whatever the container. */
 export interface Checkpoint {
@@ -45,6 +46,8 @@ export interface ModelOptions {
   readonly prune?: Pruning;
   /** Dynamic-LLaVA. `cache` false: every token runs the whole sequence again. `compat`: then the first step sees the last row twice, as upstream's does. */
   readonly sparse?: { readonly cache?: boolean; readonly compat?: boolean };
+  /** Noise of a mixture's gate: a seed, or the numbers themselves; default: none, which makes routing deterministic. */
+  readonly routerNoise?: number | RouterNoise;
 }
 
 /** What the caller may choose for each picture, where the model has the choice. */
