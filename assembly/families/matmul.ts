@@ -18,6 +18,7 @@ import { PACKED_F16, PACKED_F32, PACKED_Q4_1, PACKED_Q8 } from '../storage.ts';
 import { blockAt, hasMins, hasTable, perSixteen } from './blocks.ts';
 import { CONSTANTS, constants } from './constants.ts';
 import { MINS, PANEL, Q4_GROUP, Q8_BYTES, Q8_GROUP, Q8_HALF, STRETCH, WORDS } from './layouts.ts';
+import { readsRows, rowBlock } from './rowBlocks.ts';
 import { panelRow, tileQ } from './tileQ.ts';
 import { blockConstants, unpackBlocks } from './unpackBlocks.ts';
 
@@ -51,6 +52,7 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
   for (let first: usize = 0; first < <usize>rows; first += step) {
     const count = min(step, <usize>rows - first);
     const tiled = count & ~3;
+    const panels = tiled != 0 || (blocks && !readsRows(packed));
     const pairs = packed == PACKED_F16 && tiled == 0;
     const x = load<usize>(op, IN0) + first * stride;
     for (let g = firstRow(groups, thread, threads); g < lastGroup; g += pairs ? 2 : 1) {
@@ -58,8 +60,8 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
       const w = load<usize>(op, IN1) + (blocks ? blockAt(packed, (<usize>g * cols) >> 5) : <usize>g * units * unit);
       // Mins have sums of their own, behind those of the levels and of one row more.
       const minSums = sums + ((count + 1) << 5);
-      if (tiled != 0 || blocks || floats) memory.fill(sums, 0, (2 * count + 1) << 5);
-      if (tiled != 0 || blocks) {
+      if (panels || floats) memory.fill(sums, 0, (2 * count + 1) << 5);
+      if (panels) {
         const most: usize = floats ? 512 : sixteen ? 2 * STRETCH : STRETCH;
         for (let u: usize = 0; u < units; u += most) {
           const n = min(most, units - u);
@@ -101,7 +103,7 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
           }
         }
       }
-      for (let r = blocks ? count : tiled; r < count; r++) {
+      for (let r = blocks && panels ? count : tiled; r < count; r++) {
         const a = x + r * stride,
           s = sums + (r << 5);
         switch (packed) {
@@ -115,7 +117,8 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
             rowQ8(w, a, units, s, c);
             break;
           default:
-            rowQ4(w, a, units, s, c);
+            if (blocks) rowBlock(packed, w, a, cols >> 5, s, minSums + (r << 5), c);
+            else rowQ4(w, a, units, s, c);
             break;
         }
       }
