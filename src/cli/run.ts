@@ -26,6 +26,7 @@ export interface RunOptions {
   readonly imageMode?: 'pad' | 'square';
   /** Method and numbers: `fastv:2:0.5`. */
   readonly prune?: string;
+  readonly sparseCtxSize?: number;
   readonly visualTokens?: number;
   readonly slices?: number;
   readonly preResize?: number | 'none';
@@ -155,6 +156,7 @@ const loadOptions = (o: RunOptions): LoadOptions => ({
   ...(o.offline === undefined ? {} : { offline: o.offline }),
   ...(o.ctxSize === undefined ? {} : { context: o.ctxSize }),
   ...(o.imageMode === undefined ? {} : { imageMode: o.imageMode }),
+  ...(o.sparseCtxSize === undefined ? {} : { sparseContext: o.sparseCtxSize }),
   ...(o.prune === undefined ? {} : { prune: parsePruning(o.prune) }),
   ...(o.conversation === undefined ? {} : { conversation: o.conversation }),
 });

@@ -68,7 +68,7 @@ export async function beamSearch(
   });
   const base = session.length;
   const score = (sum: number, length: number): number => sum / length ** lengthPenalty;
-  const limit = Math.min(maxTokens, session.decoder.options.context - base + 1);
+  const limit = Math.min(maxTokens, session.room + 1);
 
   const finished: Hypothesis[] = [];
   let beams: Beam[] = [{ ids: [], sum: 0, logits: first.logits, state: session.save(base) }];

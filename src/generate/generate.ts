@@ -110,7 +110,7 @@ export async function* generate(
   account.promptRows = first.rows;
   account.kv = session.kvBytes;
   let { logits } = first;
-  const room = session.decoder.options.context - session.length + 1;
+  const room = session.room + 1;
 
   for (let n = 0; n < Math.min(maxTokens, room); n++) {
     const id = sampler.next(logits, account.ids);

@@ -148,11 +148,18 @@ export class Session {
     return this.programs.engine.read(program, 'logits');
   }
 
+  /** Tokens that can still be appended. */
+  get room(): number {
+    const lengths = this.#lengths();
+    const { groups, options } = this.decoder;
+    return Math.min(...groups.map(({ capacity = options.context }, i) => capacity - lengths[i]!));
+  }
+
   /** Rows in each layer's cache. */
   get cacheRows(): number[] {
     const { groups, backbone } = this.decoder;
     const lengths = this.#lengths();
-    return Array.from({ length: backbone.layers }, (_, i) => lengths[groups.findLastIndex((g) => (g.from ?? 0) <= i)]!);
+    return Array.from({ length: backbone.layers }, (_, i) => lengths[groups.indexOf(this.decoder.group(i))]!);
   }
 
   /** Bytes that the rows in the caches take, and would take if every layer had every row. */
@@ -187,12 +194,16 @@ export class Session {
     const { engine } = this.programs;
     const { decoder } = this;
     const past = this.length;
-    if (past + rows.length > decoder.options.context) {
+    const { start, generated } = prompt;
+    const run = { engine, program, kind, past, rows, total: prompt.rows.length, prompt: prompt.rows, start, generated };
+    const before = this.#lengths();
+    for (const [i, { capacity = decoder.options.context, most }] of decoder.groups.entries()) {
+      const wanted = before[i]! + (most?.(run) ?? rows.length);
+      if (wanted <= capacity) continue;
       throw new InputError(
-        `context: is full: got ${past + rows.length} rows, the cache holds ${decoder.options.context}: load with a larger context or shorten the conversation`,
+        `context: is full: got ${wanted} rows, the cache holds ${capacity}: load with a larger ${i ? 'sparseContext' : 'context'} or shorten the conversation`,
       );
     }
-    const before = this.#lengths();
     for (const [i, group] of decoder.groups.entries()) engine.setCell(group.past, before[i]!);
     engine.setCell(decoder.rows, rows.length);
     engine.write(
@@ -206,8 +217,7 @@ export class Session {
       Int32Array.from(rows, (_, i) => past + i),
     );
     if (rows.some((r) => r.image)) engine.write(program, 'hidden', hiddenRows(rows, decoder.backbone.hidden));
-    const { start, generated } = prompt;
-    decoder.hooks.beforeRun?.({ engine, program, kind, past, rows, total: prompt.rows.length, prompt: prompt.rows, start, generated });
+    decoder.hooks.beforeRun?.(run);
     await this.programs.run(program, spent, signal);
     this.observer?.visit({ kind, program, from: past, rows });
     this.#cached.push(...rows);

@@ -25,6 +25,8 @@ export interface DecoderOptions {
   readonly context: number;
   /** Rows of a prefill chunk at most. */
   readonly chunk: number;
+  /** Rows that the caches of layers with dropped rows hold; default: `context`. */
+  readonly sparseContext?: number;
   readonly cacheType: KvType;
 }
 
@@ -57,11 +59,16 @@ export class Decoder {
     this.rows = newCell('rows', options.chunk);
     this.groups = [{ past: newCell('past', options.context) }, ...(hooks.groups ?? [])];
     this.caches = Array.from({ length: backbone.layers }, (_, i) =>
-      fixedKv(`layer ${i}`, options.cacheType, backbone.kvHeads, options.context, backbone.dim),
+      fixedKv(`layer ${i}`, options.cacheType, backbone.kvHeads, this.group(i).capacity ?? options.context, backbone.dim),
     );
     this.#frequencies = fixedTensor('inverse frequencies', 'f32', [backbone.rotary.dims / 2]);
     const scaled = backbone.queryScale !== undefined && options.context > backbone.queryScale.from;
     this.#queryScale = scaled ? fixedTensor('query scale', 'f32', [options.context, 1]) : undefined;
+  }
+
+  /** The group of layer `i`. */
+  group(i: number): CacheGroup {
+    return this.groups.findLast((g) => (g.from ?? 0) <= i)!;
   }
 
   /** Rows in the caches of most layers before this chunk. */

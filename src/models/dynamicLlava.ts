@@ -82,7 +82,8 @@ function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseCon
   const { cache = true, compat = false } = how;
   if (!(c.picture || c.output || c.instruct)) return cache ? {} : { recompute: true };
   if (c.layer >= b.layers) throw new InputError(`sparse_layer: must be 1 to ${b.layers - 1}: got ${c.layer}`);
-  const [past, added] = [newCell('past of sparse layers', sizes.context), newCell('rows added', sizes.chunk + 1)];
+  const capacity = sizes.sparseContext ?? sizes.context;
+  const [past, added] = [newCell('past of sparse layers', capacity), newCell('rows added', sizes.chunk + 1)];
   const [staying, again] = [newCell('staying picture rows', sizes.chunk), newCell('last row again', 1)];
   const stage = (name: string, most = sizes.chunk + 1): Stage => ({
     name,
@@ -107,6 +108,12 @@ function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseCon
   };
   const text = (g: Graph, name: string) => (x: Tensor) => textScores(g, w.at(name), c.model, x);
 
+  /** Picture rows of a chunk that do not stay. */
+  const dropped = (rows: Run['rows']): number => {
+    const n = rows.filter((r) => r.row !== undefined).length;
+    return c.picture ? n - Math.trunc(n * c.keepRate) : 0;
+  };
+
   /** A token always goes on; whether it enters the caches is asked here. */
   function decide(g: Graph, s: Stream): Stream {
     if (c.output) {
@@ -130,7 +137,7 @@ function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseCon
   }
 
   return {
-    groups: [{ past, added, from: c.layer }],
+    groups: [{ past, added, from: c.layer, capacity, most: (run) => run.rows.length - dropped(run.rows) + (compat ? 1 : 0) }],
     wholePictures: c.picture,
     recompute: !cache,
     beforeLayer: (g, i, s) => (i !== c.layer ? s : g.name === 'decode' ? decide(g, s) : prune(g, s)),
@@ -150,8 +157,8 @@ function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseCon
       engine.setCell(added, run.rows.length);
       if (run.kind === 'decode') return;
       const places = rowsToDecide(run, c.picture);
-      const drops = c.picture ? places.picture.length - Math.trunc(places.picture.length * c.keepRate) : 0;
-      engine.setCell(staying, places.picture.length - (c.picture ? drops : 0));
+      const drops = dropped(run.rows);
+      engine.setCell(staying, places.picture.length - drops);
       engine.setCell(again, compat && places.firstStep ? 1 : 0);
       for (const [key, s] of Object.entries(all) as [keyof typeof all, Stage | false][]) {
         if (!s) continue;

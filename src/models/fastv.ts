@@ -11,27 +11,37 @@ import { lastRow } from '../graph/ops/lastRow.ts';
 import { meanRows } from '../graph/ops/meanRows.ts';
 import { selectRows } from '../graph/ops/selectRows.ts';
 import { maxSize, rowsOf, type Tensor } from '../graph/tensor.ts';
-import { type Backbone, type Hooks, keepRows } from './backbone.ts';
+import { type Backbone, type Hooks, keepRows, type Run } from './backbone.ts';
 import { cachedAttention } from './block.ts';
 import type { DecoderOptions } from './decoder.ts';
 import { fastvKeeps, type Pruning } from './pruning.ts';
 
-export function fastv(b: Backbone, { context, chunk }: DecoderOptions, options: Extract<Pruning, { method: 'fastv' }>): Hooks {
+export function fastv(
+  b: Backbone,
+  { context, chunk, sparseContext = context }: DecoderOptions,
+  options: Extract<Pruning, { method: 'fastv' }>,
+): Hooks {
   const { k = 2, r = 0.5, keep, cache = true } = options;
   if (!Number.isInteger(k) || k < 1 || k >= b.layers)
     throw new InputError(`prune: fastv: k must be a layer from 1 to ${b.layers - 1}: got ${k}`);
   if (!(r >= 0 && r <= 1)) throw new InputError(`prune: fastv: r must be a share from 0 to 1: got ${r}`);
   if (keep !== undefined && (!Number.isInteger(keep) || keep < 0))
     throw new InputError(`prune: fastv: keep must be a number of rows: got ${keep}`);
-  const past = newCell('past of pruned layers', context);
+  const past = newCell('past of pruned layers', sparseContext);
   const kept = newCell('kept rows', chunk);
   const candidates = newCell('picture rows', chunk);
   const staying = newCell('staying picture rows', chunk);
   const keys = newCell('keys', context);
   const scores: WeakMap<Graph, Tensor> = new WeakMap();
 
+  const keeps = (n: number) => fastvKeeps(n, { r, ...(keep !== undefined && { keep }) });
+  const dropped = (rows: Run['rows']) => {
+    const n = rows.filter((row) => row.row !== undefined).length;
+    return n - keeps(n);
+  };
+
   return {
-    groups: [{ past, added: kept, from: k }],
+    groups: [{ past, added: kept, from: k, capacity: sparseContext, most: ({ rows }) => rows.length - dropped(rows) }],
     wholePictures: true,
     recompute: !cache,
 
@@ -63,7 +73,7 @@ export function fastv(b: Backbone, { context, chunk }: DecoderOptions, options: 
       const pictures = rows.flatMap((row, j) => (row.row === undefined ? [] : [j]));
       engine.setCell(keys, before + rows.length);
       engine.setCell(candidates, pictures.length);
-      engine.setCell(staying, fastvKeeps(pictures.length, { r, ...(keep !== undefined && { keep }) }));
+      engine.setCell(staying, keeps(pictures.length));
       engine.write(program, 'picture rows', Int32Array.from(pictures));
       engine.write(
         program,

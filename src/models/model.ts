@@ -38,6 +38,8 @@ export interface ModelOptions {
   readonly context?: number;
   /** Rows of a prefill chunk at most; default 512. */
   readonly chunk?: number;
+  /** Rows that the caches of layers with dropped rows hold (FastV, Dynamic-LLaVA); default: `context`. Fewer save memory. */
+  readonly sparseContext?: number;
   /** Element type of the KV cache; default f16. */
   readonly cacheType?: KvType;
   /** `pad`: letterbox to a square; `square`: shorter edge and centre crop; default: what the checkpoint says. */
