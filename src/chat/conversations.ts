@@ -48,6 +48,9 @@ const DIRECT: Conversation = { ...MPT, system: '<|im_start|>system\nAnswer the q
 const PLAIN: Conversation = { style: 'PLAIN', system: '', roles: ['', ''], sep: '\n', sep2: null };
 
 /** Every conversation by its upstream name. */
+/** MoE-LLaVA and LLaVA-MoD: Vicuna's roles, answers end with GPT's token. */
+const ENDOFTEXT: Conversation = { ...V1, sep2: '<|endoftext|>' };
+
 export const conversations: ReadonlyMap<string, Conversation> = new Map([
   ['default', V0],
   ['v0', V0],
@@ -65,6 +68,13 @@ export const conversations: ReadonlyMap<string, Conversation> = new Map([
   ['v1_mmtag', { ...V1, system: MMTAG, imageExchange: true }],
   ['llava_llama_2', { ...LLAMA, system: LLAVA_LLAMA_2 }],
   ['mpt', MPT],
+  // MoE-LLaVA's names for Vicuna's, with the end tokens of their tokenizers.
+  ['phi', ENDOFTEXT],
+  ['qwen', ENDOFTEXT],
+  ['stablelm', ENDOFTEXT],
+  ['openchat', { ...V1, sep2: '<|end_of_turn|>' }],
+  ['minicpm', V1],
+  ['mistral', V1],
 ]);
 
 /** The conversation of a name, or an error that lists the names. */
@@ -78,6 +88,7 @@ export function conversation(name: string): Conversation {
 /** Which conversation upstream uses for a repository, by its name alone. (Published 1.5 figures were made with `vicuna_v1`.) */
 export function defaultConversation(repository: string): string {
   const name = repository.toLowerCase();
+  if (/moe-?llava|llava-?mod/.test(name)) return 'qwen';
   if (name.includes('llama-2')) return 'llava_llama_2';
   if (name.includes('mistral')) return 'mistral_instruct';
   if (name.includes('v1.6-34b')) return 'chatml_direct';

@@ -1,15 +1,20 @@
 // MoE-LLaVA: the gate alone, and whole models on its three backbones.
 
 import { join } from 'node:path';
+import { renderConversation, stopStrings, type Turn } from '../chat/conversation.ts';
+import { conversation } from '../chat/conversations.ts';
+import { parsePrompt, tokenizeWithImages } from '../chat/imagePrompt.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { Graph, newCell } from '../graph/graph.ts';
 import { Weights } from '../graph/weights.ts';
 import { gate } from '../models/moe.ts';
 import { Engine } from '../runtime/engine.ts';
 import { nodePlatform } from '../runtime/node.ts';
-import { fileSource } from '../runtime/nodeFiles.ts';
+import { fileSource, localFolder } from '../runtime/nodeFiles.ts';
 import { Programs } from '../runtime/programs.ts';
-import { floats, loadTensors, readCase } from './compare.ts';
+import { loadTokenizer } from '../tokenizer/load.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { assertSame, floats, loadTensors, readCase } from './compare.ts';
 import { Comparison } from './endToEnd.ts';
 import { compareRouter, modelCase } from './moeCase.ts';
 import type { CaseRunner } from './runner.ts';
@@ -61,4 +66,47 @@ const models: CaseRunner = {
   run: modelCase,
 };
 
-export const cases: readonly CaseRunner[] = [gates, models];
+interface PromptParams {
+  readonly tokenizers: Readonly<Record<string, TokenizerParams>>;
+  readonly prompts: readonly {
+    readonly tokenizer: string;
+    readonly template: string;
+    readonly turns: readonly (readonly [user: string, assistant: string | null])[];
+    readonly ids: readonly number[];
+    readonly stop_string: string;
+    readonly stop_ids: readonly number[];
+  }[];
+}
+
+interface TokenizerParams {
+  readonly directory: string;
+  readonly eos_token_id: number;
+  readonly cases: readonly { readonly text: string; readonly ids: readonly number[] }[];
+}
+
+const prompts: CaseRunner = {
+  matches: (system, name) => system === 'moe-llava' && name === 'prompts-tokenizers',
+  async run(dir) {
+    const params = readCase(dir).params as unknown as PromptParams;
+    const tokenizers = new Map<string, Tokenizer>();
+    for (const [name, t] of Object.entries(params.tokenizers)) {
+      const tokenizer = await loadTokenizer(localFolder(join(dir, t.directory)));
+      tokenizers.set(name, tokenizer);
+      assertSame(`${name}: end of text`, [tokenizer.eosId], [t.eos_token_id]);
+      for (const c of t.cases) assertSame(`${name}: ${JSON.stringify(c.text)}`, tokenizer.encode(c.text, { special: true }), c.ids);
+    }
+    for (const [i, p] of params.prompts.entries()) {
+      const turns = p.turns.flatMap(([user, assistant]): Turn[] => [
+        { role: 'user', content: parsePrompt(user) },
+        { role: 'assistant', content: assistant === null ? null : parsePrompt(assistant) },
+      ]);
+      const tokenizer = tokenizers.get(p.tokenizer)!;
+      const c = conversation(p.template);
+      assertSame(`prompt ${i} (${p.tokenizer})`, tokenizeWithImages(tokenizer, renderConversation(c, turns)), p.ids);
+      assertSame(`prompt ${i}: stop`, [stopStrings(c).server], [p.stop_string]);
+      assertSame(`prompt ${i}: ids of stop`, tokenizer.encode(p.stop_string, { special: true }), p.stop_ids);
+    }
+  },
+};
+
+export const cases: readonly CaseRunner[] = [gates, models, prompts];
