@@ -10,6 +10,7 @@ export const PACKED_F32 = 0;
 export const PACKED_F16 = 1;
 export const PACKED_Q8 = 2;
 export const PACKED_Q4 = 3;
+export const PACKED_BF16 = 4;
 
 // Blocks (families/blocks.ts): the number of the layout says what was stored, too. From Q4_K on they are super-blocks of 256.
 export const PACKED_Q4_1 = 16;

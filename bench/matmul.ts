@@ -2,6 +2,7 @@
 
 import { random } from '../kernels-tests/harness.ts';
 import { linear } from '../src/graph/linear.ts';
+import { activationOf } from '../src/graph/matmul.ts';
 import { byteSize, isBlockType, PACKED_BLOCKS, type PackedType } from '../src/graph/tensor.ts';
 import type { Case } from './harness.ts';
 
@@ -29,9 +30,9 @@ const SHAPES = [
 
 /** Includes the quantization of the rows, where the weight needs it. */
 export function matmulCases(dtype: PackedType): readonly Case[] {
-  const quantized = dtype !== 'packed-f32' && dtype !== 'packed-f16';
+  const quantized = activationOf(dtype) !== 'f32';
   return SHAPES.map(([name, rows, k, n]) => ({
-    name: isBlockType(dtype) ? `${dtype} ${name}` : name,
+    name: isBlockType(dtype) || dtype === 'packed-bf16' ? `${dtype} ${name}` : name,
     bound: rows === 1 ? 'memory' : quantized ? 'i8' : 'f32',
     get inputs() {
       return { w: weightBytes(dtype, n, k) };

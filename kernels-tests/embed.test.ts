@@ -10,6 +10,7 @@ import { packed, weight } from './matmul.ts';
 const TABLES: readonly (readonly [StorageType, PackedType, number])[] = [
   ['f32', 'packed-f32', 33],
   ['f16', 'packed-f16', 33],
+  ['bf16', 'packed-bf16', 33],
   ['q8_0', 'packed-q8', 96],
   ['q4_0', 'packed-q4', 96],
   ...(Object.keys(PACKED_BLOCKS) as BlockType[]).map((t) => [t.slice(7) as StorageType, t, 2 * PACKED_BLOCKS[t].cols] as const),

@@ -7,6 +7,7 @@ import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../src/formats/half.ts
 import { BLOCKS, type StorageType } from '../src/formats/tensors.ts';
 import { fixedTensor, type Graph, newCell } from '../src/graph/graph.ts';
 import { activated, matmulFor } from '../src/graph/linear.ts';
+import { activationOf } from '../src/graph/matmul.ts';
 import { pack } from '../src/graph/ops/pack.ts';
 import { isBlockType, PACKED_BLOCKS, type PackedType, type Tensor } from '../src/graph/tensor.ts';
 import type { Engine } from '../src/runtime/engine.ts';
@@ -180,7 +181,7 @@ function reference(
   residual?: Float32Array,
 ): { y: Float64Array; size: Float64Array } {
   const k = w.cols;
-  const a = c.dtype === 'packed-f32' || c.dtype === 'packed-f16' ? x : roundedTo8(x, k);
+  const a = activationOf(c.dtype) === 'f32' ? x : roundedTo8(x, k);
   const rows = x.length / k;
   const y = new Float64Array(rows * w.rows);
   const size = new Float64Array(y.length);

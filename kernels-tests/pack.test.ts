@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { f32ToF16 } from '../src/formats/half.ts';
+import { f32ToBf16, f32ToF16 } from '../src/formats/half.ts';
 import type { StorageType } from '../src/formats/tensors.ts';
 import { fixedTensor, Graph } from '../src/graph/graph.ts';
 import { pack } from '../src/graph/ops/pack.ts';
@@ -14,7 +14,8 @@ const place = (r: number): number => [0, 2, 4, 6, 1, 3, 5, 7][r]!;
 /** The layouts, as the matmul kernels describe them, value by value. */
 function layout(dtype: PackedType, w: Weight): Uint8Array {
   const groups = Math.ceil(w.rows / 8);
-  const unit = dtype === 'packed-f32' ? 32 : dtype === 'packed-f16' ? 16 : dtype === 'packed-q8' ? 272 / 32 : 144 / 32;
+  const unit =
+    dtype === 'packed-f32' ? 32 : dtype === 'packed-f16' || dtype === 'packed-bf16' ? 16 : dtype === 'packed-q8' ? 272 / 32 : 144 / 32;
   const bytes = new Uint8Array(groups * w.cols * unit);
   const view = new DataView(bytes.buffer);
   const stored = w.bytes.length / w.rows;
@@ -25,7 +26,8 @@ function layout(dtype: PackedType, w: Weight): Uint8Array {
       const value = w.values[row * w.cols + k]!;
       if (dtype === 'packed-f32') view.setFloat32(base + k * 32 + 4 * r, value, true);
       if (dtype === 'packed-f16') view.setUint16(base + k * 16 + 2 * place(r), f32ToF16(value), true);
-      if (dtype === 'packed-f32' || dtype === 'packed-f16') continue;
+      if (dtype === 'packed-bf16') view.setUint16(base + k * 16 + 2 * place(r), f32ToBf16(value), true);
+      if (dtype === 'packed-f32' || dtype === 'packed-f16' || dtype === 'packed-bf16') continue;
       const b = k >> 5;
       const i = k & 31;
       const size = dtype === 'packed-q8' ? 34 : 18;
@@ -47,6 +49,7 @@ const PAIRS: readonly (readonly [StorageType, PackedType])[] = [
   ['f32', 'packed-f16'],
   ['f16', 'packed-f16'],
   ['bf16', 'packed-f16'],
+  ['bf16', 'packed-bf16'],
   ['q8_0', 'packed-q8'],
   ['q4_0', 'packed-q4'],
 ];
@@ -58,7 +61,7 @@ for (const [from, dtype] of PAIRS) {
     [1, 32],
     [21, 64],
     [40, 96],
-    ...(dtype === 'packed-f32' || dtype === 'packed-f16'
+    ...(dtype === 'packed-f32' || dtype === 'packed-f16' || dtype === 'packed-bf16'
       ? ([
           [9, 33],
           [7, 1],

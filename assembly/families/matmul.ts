@@ -8,15 +8,15 @@
 // a panel that stays in the first-level cache, and tiles of 8 outputs x 4 rows run over it. Fewer than 4 rows: each reads the packed weights.
 // Both add the same terms in the same order to sums f32 [rows][8] in scratch: a result does not depend on the rows beside it.
 
-import { rowF16, unpackF16 } from '../kernels/matmul/matmulF16.ts';
+import { Brain, Half, rowF16, unpackF16 } from '../kernels/matmul/matmulF16.ts';
 import { rowF32, tileF32 } from '../kernels/matmul/matmulF32.ts';
 import { rowQ4, unpackQ4 } from '../kernels/matmul/matmulQ4.ts';
 import { rowQ8, tilePair, tileQ8, unpackQ8 } from '../kernels/matmul/matmulQ8.ts';
 import { COLS, IN0, IN1, OUT, P0, P1, P2, P3, ROWS, SCRATCH, SCRATCH_STRIDE } from '../program.ts';
 import { firstRow } from '../split.ts';
-import { PACKED_F16, PACKED_F32, PACKED_Q4_1, PACKED_Q8 } from '../storage.ts';
+import { PACKED_BF16, PACKED_F16, PACKED_F32, PACKED_Q4_1, PACKED_Q8 } from '../storage.ts';
 import { blockAt, hasMins, hasTable, perSixteen } from './blocks.ts';
-import { CONSTANTS, constants } from './constants.ts';
+import { CONSTANTS, constants, HALF_MASK } from './constants.ts';
 import { MINS, PANEL, Q4_GROUP, Q8_BYTES, Q8_GROUP, Q8_HALF, STRETCH, WORDS } from './layouts.ts';
 import { readsRows, rowBlock } from './rowBlocks.ts';
 import { panelRow, tileQ } from './tileQ.ts';
@@ -26,7 +26,8 @@ import { blockConstants, unpackBlocks } from './unpackBlocks.ts';
 const CACHED: usize = 393216;
 
 export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void {
-  const floats = packed == PACKED_F32 || packed == PACKED_F16;
+  const short = packed == PACKED_F16 || packed == PACKED_BF16;
+  const floats = packed == PACKED_F32 || short;
   const blocks = packed >= PACKED_Q4_1;
   const sixteen = blocks && perSixteen(packed);
   const mins = blocks && hasMins(packed);
@@ -35,7 +36,7 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
   const cols = <usize>load<i32>(op, COLS);
   const units = floats ? cols : sixteen ? cols >> 4 : cols >> 5;
   const words = sixteen ? WORDS >> 1 : WORDS;
-  const unit: usize = packed == PACKED_F32 ? 32 : packed == PACKED_F16 ? 16 : packed == PACKED_Q8 ? Q8_GROUP : Q4_GROUP;
+  const unit: usize = packed == PACKED_F32 ? 32 : short ? 16 : packed == PACKED_Q8 ? Q8_GROUP : Q4_GROUP;
   const xUnit: usize = floats ? 4 : sixteen ? Q8_HALF : Q8_BYTES;
   const stride = floats ? load<usize>(op, P1) : units * xUnit;
   const c = load<usize>(op, SCRATCH) + <usize>thread * load<usize>(op, SCRATCH_STRIDE);
@@ -44,6 +45,7 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
   const sums = panelMins + MINS;
   constants(c);
   if (blocks) blockConstants(c, packed);
+  if (packed == PACKED_BF16) v128.store(c, i32x4.splat(0xffff0000), HALF_MASK);
 
   const twoPlanes = packed == PACKED_Q8 || (blocks && hasTable(packed));
   const groups = (load<i32>(op, P0) + 7) >> 3;
@@ -53,7 +55,7 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
     const count = min(step, <usize>rows - first);
     const tiled = count & ~3;
     const panels = tiled != 0 || (blocks && !readsRows(packed));
-    const pairs = packed == PACKED_F16 && tiled == 0;
+    const pairs = short && tiled == 0;
     const x = load<usize>(op, IN0) + first * stride;
     for (let g = firstRow(groups, thread, threads); g < lastGroup; g += pairs ? 2 : 1) {
       const two = pairs && g + 1 < lastGroup;
@@ -71,7 +73,10 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
               p = w + u * unit;
               break;
             case PACKED_F16:
-              unpackF16(w + u * unit, n, p, c);
+              unpackF16<Half>(w + u * unit, n, p, c);
+              break;
+            case PACKED_BF16:
+              unpackF16<Brain>(w + u * unit, n, p, c);
               break;
             case PACKED_Q8:
               unpackQ8(w + u * unit, n, p, c);
@@ -111,7 +116,10 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
             rowF32(w, a, 4, units, s);
             break;
           case PACKED_F16:
-            rowF16(w, two ? w + units * unit : w, a, units, s, two ? s + (count << 5) : s, c);
+            rowF16<Half>(w, two ? w + units * unit : w, a, units, s, two ? s + (count << 5) : s, c);
+            break;
+          case PACKED_BF16:
+            rowF16<Brain>(w, two ? w + units * unit : w, a, units, s, two ? s + (count << 5) : s, c);
             break;
           case PACKED_Q8:
             rowQ8(w, a, units, s, c);

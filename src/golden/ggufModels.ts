@@ -19,7 +19,7 @@ interface Params {
 }
 
 /** Activations stay floats when every matrix is stored as floats; else they are rounded to 8 bits and the looser tolerance counts. */
-const FLOAT: ReadonlySet<string> = new Set<PackedType>(['packed-f32', 'packed-f16']);
+const FLOAT: ReadonlySet<string> = new Set<PackedType>(['packed-f32', 'packed-f16', 'packed-bf16']);
 const isFloat = ({ model }: OpenModel): boolean =>
   model.weights.every((w) => [...w.uses].every((u) => u.form === 'plain' || FLOAT.has(u.tensor.dtype)));
 

@@ -16,6 +16,7 @@ import { isBlockType, type PackedType, show, type Tensor } from './tensor.ts';
 const OPS: Partial<Record<PackedType, Op<MatmulParams>>> = {
   'packed-f32': matmulF32,
   'packed-f16': matmulF16,
+  'packed-bf16': matmulF16,
   'packed-q8': matmulQ8,
   'packed-q4': matmulQ4,
 };

@@ -7,6 +7,7 @@ import type { DType, PackedType } from './tensor.ts';
 export const PACKED: Readonly<Record<PackedType, number>> = {
   'packed-f32': storage.PACKED_F32,
   'packed-f16': storage.PACKED_F16,
+  'packed-bf16': storage.PACKED_BF16,
   'packed-q8': storage.PACKED_Q8,
   'packed-q4': storage.PACKED_Q4,
   'packed-q4_1': storage.PACKED_Q4_1,
@@ -29,6 +30,7 @@ const FLOATS = { f32: storage.FROM_F32, f16: storage.FROM_F16, bf16: storage.FRO
 export const SOURCES: Readonly<Record<PackedType, Partial<Record<StorageType, number>>>> = {
   'packed-f32': FLOATS,
   'packed-f16': FLOATS,
+  'packed-bf16': { bf16: storage.FROM_BF16 },
   'packed-q8': { ...FLOATS, q8_0: storage.FROM_Q8_0 },
   'packed-q4': { ...FLOATS, q4_0: storage.FROM_Q4_0 },
   // The layout itself says what was stored.

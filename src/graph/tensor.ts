@@ -16,7 +16,7 @@ export type Dim = number | Cell;
 
 /** Element types of tensors in linear memory. `packed-*` are weight matrices in the layouts of assembly/kernels/matmul; `q8` and `q8-16` are rows of activations quantized per 32, with sums per 32 or per 16; `kv-*` are key/value caches. */
 export type DType = 'f32' | 'i32' | 'u8' | 'q8' | 'q8-16' | 'kv-f32' | 'kv-f16' | 'kv-q8' | PackedType;
-export type PackedType = 'packed-f32' | 'packed-f16' | 'packed-q8' | 'packed-q4' | BlockType;
+export type PackedType = 'packed-f32' | 'packed-f16' | 'packed-bf16' | 'packed-q8' | 'packed-q4' | BlockType;
 /** Weights as GGUF's block types define them, see assembly/families/blocks.ts. */
 export type BlockType =
   | 'packed-q4_1'
@@ -129,6 +129,7 @@ export function byteSize(dtype: DType, shape: readonly Dim[]): number {
     case 'packed-f32':
       return packed * cols * 4;
     case 'packed-f16':
+    case 'packed-bf16':
       return packed * cols * 2;
     case 'packed-q8':
       return packed * (cols / 32) * 34;

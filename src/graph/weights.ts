@@ -10,7 +10,7 @@ import type { PackedType, Tensor } from './tensor.ts';
 /** Layout in linear memory of a weight matrix of a storage type. Other types are dequantized to f32 at load. */
 export const LAYOUT: Partial<Record<StorageType, PackedType>> = {
   f32: 'packed-f32',
-  bf16: 'packed-f32',
+  bf16: 'packed-bf16',
   f16: 'packed-f16',
   q8_0: 'packed-q8',
   q4_0: 'packed-q4',

@@ -13,7 +13,7 @@ import { embedBlocks } from '../../families/embedBlocks.ts';
 import { Q4_GROUP, Q8_GROUP } from '../../families/layouts.ts';
 import { COLS, IN0, IN1, IN2, OUT, P0, P1, ROWS } from '../../program.ts';
 import { firstRow } from '../../split.ts';
-import { PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q8 } from '../../storage.ts';
+import { PACKED_BF16, PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q8 } from '../../storage.ts';
 
 export function embed(op: usize, thread: i32, threads: i32): void {
   const rows = load<i32>(load<usize>(op, ROWS));
@@ -37,6 +37,9 @@ export function embed(op: usize, thread: i32, threads: i32): void {
       case PACKED_F16:
         rowF16(table + group * cols * 16 + halfOf(lane), y, cols);
         break;
+      case PACKED_BF16:
+        rowBf16(table + group * cols * 16 + halfOf(lane), y, cols);
+        break;
       case PACKED_Q8:
         rowQ8(table + group * (cols >> 5) * Q8_GROUP, lane, y, cols);
         break;
@@ -56,6 +59,10 @@ function rowF32(w: usize, y: usize, cols: usize): void {
 
 function rowF16(w: usize, y: usize, cols: usize): void {
   for (let k: usize = 0; k < cols; k++) store<f32>(y + (k << 2), half(load<i16>(w + (k << 4))));
+}
+
+function rowBf16(w: usize, y: usize, cols: usize): void {
+  for (let k: usize = 0; k < cols; k++) store<u32>(y + (k << 2), (<u32>load<u16>(w + (k << 4))) << 16);
 }
 
 function rowQ8(w: usize, lane: usize, y: usize, cols: usize): void {

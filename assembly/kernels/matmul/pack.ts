@@ -13,7 +13,7 @@ import { packF16, packF32, packQ4, packQ8 } from '../../families/pack.ts';
 import { packBlocks } from '../../families/packBlocks.ts';
 import { COLS, IN0, IN1, P0, P1, P2, P3, ROWS, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
 import { firstRow } from '../../split.ts';
-import { PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q8 } from '../../storage.ts';
+import { FROM_F16, PACKED_BF16, PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q8 } from '../../storage.ts';
 
 export function pack(op: usize, thread: i32, threads: i32): void {
   const rows = load<i32>(load<usize>(op, ROWS));
@@ -33,6 +33,10 @@ export function pack(op: usize, thread: i32, threads: i32): void {
     switch (load<i32>(op, P1)) {
       case PACKED_F32:
         packF32(x, bytes, count, from, w + at * 32, cols, spare);
+        break;
+      case PACKED_BF16:
+        // Only what is bf16 already: its bits, as half floats are copied.
+        packF16(x, bytes, count, FROM_F16, w + at * 16, cols, spare);
         break;
       case PACKED_F16:
         packF16(x, bytes, count, from, w + at * 16, cols, spare);
