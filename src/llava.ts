@@ -7,6 +7,7 @@ import type { ChatFormat, ChatMessage } from './chat/messages.ts';
 import { templateFormat } from './chat/template.ts';
 import { InputError } from './errors.ts';
 import { type Account, type Chunk, type GenerateOptions, generate, newAccount, newSpent } from './generate/generate.ts';
+import { IGNORED, tokenLogProbs } from './generate/score.ts';
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
 import type { RgbImage } from './image/image.ts';
 import { type ImageInput, loadImage } from './image/load.ts';
@@ -50,6 +51,15 @@ export interface ChatOptions extends GenerateOptions, PictureOptions {
   readonly explain?: (picture: number, image: RgbImage, view: PictureView) => void;
   /** A picture is being encoded: pictures done, and in all. */
   readonly onImage?: (done: number, total: number) => void;
+}
+
+/** Natural logarithms. */
+export interface AnswerScore {
+  readonly tokens: readonly { readonly id: number; readonly text: string; readonly logp: number }[];
+  readonly sum: number;
+  readonly count: number;
+  readonly mean: number;
+  readonly perplexity: number;
 }
 
 /** Encoded pictures that are kept for the next turn. */
@@ -127,11 +137,19 @@ export class Llava implements AsyncDisposable {
     throw new InputError('embedImage: gave no rows');
   }
 
+  /** What the model thinks of the answer that ends the conversation: the log-probability of each of its tokens, end token included. */
+  async score(messages: readonly Message[], options: { readonly signal?: AbortSignal } = {}): Promise<AnswerScore> {
+    if (messages.at(-1)?.role !== 'assistant')
+      throw new InputError('score: the last message: got none of the assistant, an answer is expected');
+    for await (const result of this.#exclusive(() => once(() => this.#score(messages, options.signal)))) return result;
+    throw new InputError('score: gave no result');
+  }
+
   /** Ids of the prompt of a conversation, -200 where a picture stands. */
-  promptIds(messages: readonly Message[]): number[] {
+  promptIds(messages: readonly Message[], addGenerationPrompt: boolean = true): number[] {
     const { config } = this.checkpoint;
     const inline = config.has('image_token_index') ? { imageToken: '<image>' } : {};
-    return tokenizeWithImages(this.tokenizer, this.#format.render(messages.map(textual)), inline);
+    return tokenizeWithImages(this.tokenizer, this.#format.render(messages.map(textual), { addGenerationPrompt }), inline);
   }
 
   get tokenizer(): Tokenizer {
@@ -179,6 +197,37 @@ export class Llava implements AsyncDisposable {
     const pieces: Piece[] = this.promptIds(messages).map((id) => (id === IMAGE_TOKEN_INDEX ? images[next++]! : id));
     const stop = [...this.#format.stop, ...(options.stop ?? [])];
     yield* generate(this.#session, this.tokenizer, pieces, { ...options, stop }, account);
+  }
+
+  async #score(messages: readonly Message[], signal?: AbortSignal): Promise<AnswerScore> {
+    const images: ImageRows[] = [];
+    for (const input of messages.flatMap(imagesOf))
+      images.push(await this.#encode(await this.#loadImage(input, signal), { spent: newSpent(), ...(signal && { signal }) }));
+    const ids = this.promptIds(messages, false);
+    const open = this.promptIds(messages.slice(0, -1));
+    // The answer begins where the open prompt ends; its first space may belong to its first word.
+    let from = 0;
+    while (from < open.length && ids[from] === open[from]) from++;
+    let next = 0;
+    const pieces: Piece[] = ids.map((id) => (id === IMAGE_TOKEN_INDEX ? images[next++]! : id));
+    const labels = ids.flatMap((id, i) =>
+      id === IMAGE_TOKEN_INDEX ? new Array<number>((pieces[i] as ImageRows).rows).fill(IGNORED) : [i < from ? IGNORED : id],
+    );
+    const { vocabulary } = this.model.decoder.backbone;
+    const logps: number[] = [];
+    await this.#session.score(
+      pieces,
+      (program, at, rows) => {
+        // Row i predicts row i + 1: the first label of a slice is not looked at.
+        const own = labels.slice(at, at + rows + 1);
+        const data = this.engine.read(program, 'logits');
+        logps.push(...tokenLogProbs({ data, vocabulary }, own.length > rows ? own : [...own, IGNORED]));
+      },
+      { ...(signal && { signal }) },
+    );
+    const tokens = ids.slice(from).map((id, i) => ({ id, text: this.tokenizer.decode([id], { special: true }), logp: logps[i]! }));
+    const sum = logps.reduce((a, b) => a + b, 0);
+    return { tokens, sum, count: tokens.length, mean: sum / tokens.length, perplexity: Math.exp(-sum / tokens.length) };
   }
 
   #loadImage(input: ImageInput, signal?: AbortSignal): Promise<RgbImage> {

@@ -14,7 +14,8 @@ export interface Logits {
 
 /** Log-probability of each labelled row's id, in order, from the row before it. `labels`: ids or IGNORED, one a row. */
 export function tokenLogProbs({ data, vocabulary }: Logits, labels: ArrayLike<number>): number[] {
-  checkRows(data, vocabulary, labels.length);
+  // One label more than rows is fine: the last row predicts it.
+  if (labels.length !== data.length / vocabulary + 1) checkRows(data, vocabulary, labels.length);
   const out: number[] = [];
   for (let t = 1; t < labels.length; t++) {
     if (labels[t] === IGNORED) continue;
