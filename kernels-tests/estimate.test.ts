@@ -61,12 +61,14 @@ function hollow(shape: string): string {
 
 test('7B in four bits: known sizes, and what makes it fit', async () => {
   const checkpoint = await openCheckpointFrom(nodePlatform, hollow('llava-1.5-7b'));
-  const options = { context: 4096, textRows: 640 };
+  const options = { context: 4096, textRows: 64, picture: { width: 640, height: 480 } };
   const start = performance.now();
   const e = await estimate(nodePlatform, checkpoint, options);
   assert.ok(performance.now() - start < 10_000);
-  assert.equal(e.parameters, 6738415616);
-  assert.ok(Math.abs(e.memory.weights / 3.79e9 - 1) < 0.02, `${e.memory.weights}`);
+  // Vicuna, CLIP's 23 layers, and the projector.
+  assert.equal(e.parameters - 6738415616, 311888896);
+  assert.ok(Math.abs(e.memory.weights / (3.79e9 + 0.62e9) - 1) < 0.02, `${e.memory.weights}`);
+  assert.equal(e.picture?.rows, 576);
   assert.equal(e.memory.cachePerRow, 2 * 32 * 4096 * 2);
   // Every weight but the embedding table's is used once by a token.
   assert.ok(Math.abs(e.token.flops / (2 * 6.6e9) - 1) < 0.05, `${e.token.flops}`);

@@ -92,6 +92,20 @@ test('a pair as one file answers as the pair, and goes back to the same pair', a
   await after_.close();
 });
 
+test('metadata of every type pass through unchanged', async () => {
+  for (const name of ['container-all-types', 'container-raw-byte-values', 'container-align128']) {
+    const file = await open(fixture(`formats/gguf/${name}/model.gguf`));
+    const { metadata } = await written({ ...ggufContent(file), tensors: [] });
+    const plain = (values: GgufFile['metadata']) =>
+      [...values].map(([key, { value }]) => [key, typeof value === 'object' && 'items' in value ? [value.of, ...value.items] : value]);
+    assert.deepEqual(
+      plain(metadata),
+      plain(file.metadata).filter(([key]) => key !== 'general.alignment'),
+    );
+    await file.close();
+  }
+});
+
 test('quantize: types by role, the same bytes twice, no half files', async () => {
   await convert(MODEL, at('both.gguf'), { inMmproj: MMPROJ });
   await quantize(at('both.gguf'), at('f16.gguf'), { type: 'f16' });

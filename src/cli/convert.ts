@@ -100,6 +100,13 @@ async function openModel(path: string): Promise<GgufFile> {
 
 async function write(content: GgufContent, path: string): Promise<void> {
   const stream = ggufStream(content);
-  await writeWhole({ path, bytes: stream.bytes, pieces: () => stream.pieces() }, 'write');
+  const controller = new AbortController();
+  const interrupt = () => controller.abort(new Error('interrupted'));
+  process.once('SIGINT', interrupt);
+  try {
+    await writeWhole({ path, bytes: stream.bytes, pieces: () => stream.pieces() }, 'write', controller.signal);
+  } finally {
+    process.removeListener('SIGINT', interrupt);
+  }
   process.stdout.write(`${path}: ${(stream.bytes / 2 ** 20).toFixed(1)} MiB, ${content.tensors.length} tensors\n`);
 }

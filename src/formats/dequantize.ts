@@ -4,7 +4,7 @@
 // `d`, `m`, `dmin` are binary16 in the block. Super-blocks have 256 values: value i lies in half n = i>>7, run j = (i>>5)&3, lane l = i&31.
 
 import { FormatError, UnsupportedError } from '../errors.ts';
-import { bf16ToF32, f16ToF32 } from './half.ts';
+import { f16ToF32 } from './half.ts';
 import { BLOCKS, type StorageType } from './tensors.ts';
 
 /** The 16 levels of IQ4_NL and IQ4_XS. */
@@ -20,25 +20,6 @@ const half = (view: DataView, at: number): number => f16ToF32(view.getUint16(at,
 const nibble = (view: DataView, at: number, i: number): number => (i < 16 ? view.getUint8(at + i) & 15 : view.getUint8(at + i - 16) >> 4);
 
 const UNPACK: ReadonlyMap<StorageType, Unpack> = new Map<StorageType, Unpack>([
-  [
-    'f32',
-    (view, at, out, to) => {
-      out[to] = view.getFloat32(at, true);
-    },
-  ],
-  [
-    'f16',
-    (view, at, out, to) => {
-      out[to] = half(view, at);
-    },
-  ],
-  [
-    'bf16',
-    (view, at, out, to) => {
-      out[to] = bf16ToF32(view.getUint16(at, true));
-    },
-  ],
-
   // [d][16 nibble pairs]
   [
     'q4_0',
@@ -209,17 +190,41 @@ function subMin(view: DataView, at: number, b: number): number {
   return (view.getUint8(at + b + 4) >> 4) | ((view.getUint8(at + b) >> 6) << 4);
 }
 
+type Plain = 'f32' | 'f16' | 'bf16';
+const isPlain = (type: StorageType): type is Plain => type === 'f32' || type === 'f16' || type === 'bf16';
+
+/** Every binary16 value by its bits: made at first use. */
+let halves: Float32Array | undefined;
+
+/** The plain types in bulk: a call for each value would cost more than all else that is done with large tensors. */
+function plainValues(type: Plain, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  // A copy is aligned.
+  const own = new Uint8Array(bytes).buffer;
+  if (type === 'f32') return new Float32Array(own);
+  const words = new Uint16Array(own);
+  if (type === 'bf16') {
+    const bits = new Uint32Array(words.length);
+    for (let i = 0; i < words.length; i++) bits[i] = words[i]! << 16;
+    return new Float32Array(bits.buffer);
+  }
+  halves ??= Float32Array.from({ length: 65536 }, (_, i) => f16ToF32(i));
+  const out = new Float32Array(words.length);
+  for (let i = 0; i < words.length; i++) out[i] = halves[words[i]!]!;
+  return out;
+}
+
 /**
  * The float32 values of stored bytes: any whole number of blocks of a weight type (`f32`, `f16`, `bf16` and the quantized ones).
  * @throws UnsupportedError for integer types and f64; FormatError `structure` where the bytes are no whole number of blocks
  */
 export function dequantize(type: StorageType, bytes: Uint8Array): Float32Array<ArrayBuffer> {
   const unpack = UNPACK.get(type);
-  if (unpack === undefined) throw new UnsupportedError(`dequantize: tensors of type ${type} are no weights`);
+  if (unpack === undefined && !isPlain(type)) throw new UnsupportedError(`dequantize: tensors of type ${type} are no weights`);
   const block = BLOCKS[type];
   const blocks = bytes.byteLength / block.bytes;
   if (!Number.isInteger(blocks))
     throw new FormatError('structure', `dequantize: got ${bytes.byteLength} bytes of ${type}, a multiple of ${block.bytes} is expected`);
+  if (unpack === undefined) return plainValues(type as Plain, bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const out = new Float32Array(blocks * block.values);
   for (let i = 0; i < blocks; i++) unpack(view, i * block.bytes, out, i * block.values);
