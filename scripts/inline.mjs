@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url';
 const build = join(dirname(fileURLToPath(import.meta.url)), '..', 'build');
 const wasm = (name) => join(build, 'wasm', `kernels.${name}.wasm`);
 const out = join(build, 'src', 'inline.js');
-const newest = Math.max(...['simd', 'relaxed'].map((name) => statSync(wasm(name)).mtimeMs), statSync(fileURLToPath(import.meta.url)).mtimeMs);
+const newest = Math.max(
+  ...['simd', 'relaxed'].map((name) => statSync(wasm(name)).mtimeMs),
+  statSync(fileURLToPath(import.meta.url)).mtimeMs,
+);
 if (!existsSync(out) || statSync(out).mtimeMs < newest) {
   const base64 = (name) => readFileSync(wasm(name)).toString('base64');
   writeFileSync(

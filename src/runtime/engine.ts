@@ -174,6 +174,11 @@ export class Engine {
     return at;
   }
 
+  /** Where the records of a program lie: for snapshots. Valid until the next installation. */
+  addressOf(program: Program): number {
+    return (program as Installed).address;
+  }
+
   /** Where a tensor of a program lies. */
   locate(program: Program, tensor: Tensor): number {
     const s = tensor.storage;
