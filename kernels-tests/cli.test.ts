@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { fixture } from './fixtures.ts';
@@ -87,6 +87,34 @@ test('inspect lists metadata and types', async () => {
   assert.match(r.stdout, /general\.architecture = "llama"/);
   assert.match(r.stdout, /q8_0 +16 tensors/);
 });
+
+test('score gives log-probabilities and DPO margins', () =>
+  withPicture(async (path) => {
+    const file = join(dirname(path), 'lines.jsonl');
+    const lines = [
+      { image: 'picture.bmp', question: 'what?', answer: 'the thing' },
+      { question: 'what?', chosen: 'the thing', rejected: 'is it' },
+    ];
+    await writeFile(file, lines.map((l) => JSON.stringify(l)).join('\n'));
+    const r = await pumice(['score', MODEL[1]!, file, '--mmproj', MODEL[3]!, '--reference', MODEL[1]!, '--threads', '1']);
+    assert.equal(r.code, 0, r.stderr);
+    const [answer, pair] = r.stdout
+      .trim()
+      .split('\n')
+      .map((l) => JSON.parse(l)) as [
+      { tokens: { logp: number }[]; sum: number; count: number },
+      { margin: number; logprob: { chosen: number }; reference: { chosen: number } },
+    ];
+    assert.equal(answer.tokens.length, answer.count);
+    assert.ok(answer.sum < 0 && answer.tokens.every((t) => t.logp <= 0));
+    // The reference is the same model: it prefers neither.
+    assert.equal(pair.margin, 0);
+    assert.equal(pair.logprob.chosen, pair.reference.chosen);
+    await writeFile(file, '{"question": "what?"}');
+    const bad = await pumice(['score', MODEL[1]!, file]);
+    assert.equal(bad.code, 2);
+    assert.match(bad.stderr, /line 1: needs question and answer/);
+  }));
 
 test('bad input ends with 2 and says what is wrong', async () => {
   const cases: [string[], RegExp][] = [

@@ -14,6 +14,7 @@ import { evaluate } from './eval.ts';
 import { inspect } from './inspect.ts';
 import { plan } from './plan.ts';
 import { profile, run } from './run.ts';
+import { score } from './score.ts';
 import { serve } from './serve.ts';
 import { synth } from './synth.ts';
 
@@ -120,6 +121,17 @@ program
   .option('--rounds <n>', 'rounds of each measurement', number('--rounds'), 3)
   .option('--json', 'as JSON')
   .action(benchModel);
+
+program
+  .command('score')
+  .description('log-probabilities of given answers, or DPO margins of chosen and rejected ones; JSON lines')
+  .argument('<model>', 'GGUF file or hub directory')
+  .argument('<file>', 'JSON lines: question, answer (or chosen, rejected), image?')
+  .option('--mmproj <path>', 'projector file of a llama.cpp pair')
+  .option('--reference <model>', 'reference model of DPO')
+  .option('--beta <b>', 'temperature of DPO', number('--beta'), 0.1)
+  .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
+  .action(score);
 
 program
   .command('inspect')
