@@ -178,6 +178,9 @@ export class Llava implements AsyncDisposable {
   async *#answer(messages: readonly Message[], options: ChatOptions, account: Account, encoded: Spent): AsyncGenerator<Chunk> {
     const inputs = messages.flatMap(imagesOf);
     const images: ImageRows[] = [];
+    // Where the language model drops rows, it is known after the prefill which.
+    const decides = this.model.decoder.hooks.kept !== undefined;
+    const views: [picture: number, image: RgbImage, view: PictureView][] = [];
     for (const [i, input] of inputs.entries()) {
       options.onImage?.(i, inputs.length);
       const image = await this.#loadImage(input, options.signal);
@@ -187,7 +190,7 @@ export class Llava implements AsyncDisposable {
           ...choices(options),
           spent: encoded,
           ...(signal && { signal }),
-          ...(explain && { explain: (view: PictureView) => explain(i, image, view) }),
+          ...(explain && { explain: (view: PictureView) => (decides ? views.push([i, image, view]) : explain(i, image, view)) }),
         }),
       );
     }
@@ -197,6 +200,11 @@ export class Llava implements AsyncDisposable {
     const pieces: Piece[] = this.promptIds(messages).map((id) => (id === IMAGE_TOKEN_INDEX ? images[next++]! : id));
     const stop = [...this.#format.stop, ...(options.stop ?? [])];
     yield* generate(this.#session, this.tokenizer, pieces, { ...options, stop }, account);
+    for (const [i, image, view] of views) {
+      const kept = this.#session.kept(images[i]!);
+      const fits = kept?.length === view.grid.width * view.grid.height;
+      options.explain?.(i, image, { ...view, ...(kept && fits && { kept }) });
+    }
   }
 
   async #score(messages: readonly Message[], signal?: AbortSignal): Promise<AnswerScore> {

@@ -47,6 +47,10 @@ for (const cacheType of ['kv-f32', 'kv-f16', 'kv-q8'] as const) {
       await s.prefill(prompt(p, 40, 41));
       const layers = s.decoder.backbone.layers;
       const dense = 5 + ROWS;
+      assert.equal(
+        s.kept(p)!.reduce((n, x) => n + x, 0),
+        4,
+      );
       assert.deepEqual(s.cacheRows, [dense, ...new Array<number>(layers - 1).fill(dense - 5)]);
       await s.step(50);
       assert.deepEqual(s.cacheRows, [dense + 1, ...new Array<number>(layers - 1).fill(dense - 4)]);

@@ -167,6 +167,7 @@ const pictureOptions = (o: RunOptions): PictureOptions => ({
   ...(o.preResize === undefined ? {} : { preResize: o.preResize === 'none' ? null : o.preResize }),
 });
 
+const kib = (bytes: number): number => Math.round(bytes / 2 ** 10);
 const mib = (bytes: number): number => Math.round(bytes / 2 ** 20);
 
 function stats(u: Usage, loadMs: number, { engine }: Llava): string {
@@ -178,7 +179,7 @@ function stats(u: Usage, loadMs: number, { engine }: Llava): string {
     `pictures ${u.imageTokens} rows in ${u.encodeMs.toFixed(0)} ms, ${gops(u.encodeFlops, u.encodeMs)}`,
     `prefill ${fresh} rows (${u.cachedTokens} cached) in ${u.prefillMs.toFixed(0)} ms, ${rate(fresh, u.prefillMs)}, ${gops(u.prefillFlops, u.prefillMs)}`,
     `decode ${u.completionTokens} tokens in ${u.decodeMs.toFixed(0)} ms, ${rate(u.completionTokens - 1, u.decodeMs)}, ${gops(u.decodeFlops, u.decodeMs)}`,
-    `cache ${mib(u.kvBytes)} MiB${u.kvBytes < u.kvBytesDense ? ` of ${mib(u.kvBytesDense)} without pruning` : ''}`,
+    `cache ${kib(u.kvBytes)} KiB${u.kvBytes < u.kvBytesDense ? ` of ${kib(u.kvBytesDense)} without pruning` : ''}`,
     '',
   ].join('\n');
 }

@@ -56,6 +56,8 @@ export class Session {
   #cached: Row[] = [];
   /** Rows in the caches of each group of layers (`Decoder.groups`) after each run; the first group has all rows, always. */
   #marks: Mark[] = [];
+  /** Which rows of a picture stayed, by its key: of the pictures of the last prompt. */
+  readonly #kept: Map<string, Uint8Array> = new Map();
   /** Tokens fed one by one since the last prompt. */
   #generated = 0;
   /** What the decoder's tables were written for. */
@@ -101,6 +103,7 @@ export class Session {
     await this.#writeTables(rows.length);
     this.#generated = 0;
     const reused = this.length;
+    if (reused === 0) this.#kept.clear();
     for (const [at, to] of this.#chunks(reused, rows)) {
       await this.#run('prefill', program, rows.slice(at, to), { rows, start: reused, generated: 0 }, options);
       options.onProgress?.(to - reused, rows.length - reused);
@@ -153,6 +156,20 @@ export class Session {
     const lengths = this.#lengths();
     const { groups, options } = this.decoder;
     return Math.min(...groups.map(({ capacity = options.context }, i) => capacity - lengths[i]!));
+  }
+
+  /** 1 for each row of a picture that went on to the last layer, 0 where it was dropped; undefined: nothing decides about it. */
+  kept(picture: ImageRows): Uint8Array | undefined {
+    return this.#kept.get(picture.key);
+  }
+
+  #notice(rows: readonly Row[], kept: Int32Array): void {
+    const stay = new Set(kept);
+    for (const [i, { image, row }] of rows.entries()) {
+      if (!image || row === undefined) continue;
+      if (row === 0) this.#kept.set(image.key, new Uint8Array(image.rows));
+      this.#kept.get(image.key)![row] = stay.has(i) ? 1 : 0;
+    }
   }
 
   /** Rows in each layer's cache. */
@@ -221,6 +238,7 @@ export class Session {
     await this.programs.run(program, spent, signal);
     this.observer?.visit({ kind, program, from: past, rows });
     this.#cached.push(...rows);
+    if (kind === 'prefill' && decoder.hooks.kept) this.#notice(rows, decoder.hooks.kept(engine, program));
     if (decoder.groups.length > 1) {
       const lengths = decoder.groups.map((group, i) => before[i]! + (group.added ? engine.getCell(group.added) : rows.length));
       this.#marks.push({ rows: this.length, lengths });

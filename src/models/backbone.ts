@@ -128,6 +128,8 @@ export interface Hooks {
   readonly wholePrefill?: boolean;
   /** Writes the variant's own cells and inputs. */
   beforeRun?(run: Run): void;
+  /** After a prefill: the chunk's rows that went on past the layer where picture rows are dropped. */
+  kept?(engine: Engine, program: Program): Int32Array;
 }
 
 /** Hooks, or what gives them when sizes are known. */
@@ -145,6 +147,7 @@ export function bothHooks(a: Hooks, b: Hooks): Hooks {
     groups: [...(a.groups ?? []), ...(b.groups ?? [])],
     wholePictures: (a.wholePictures || b.wholePictures) === true,
     recompute: (a.recompute || b.recompute) === true,
+    ...((a.kept ?? b.kept) && { kept: (engine: Engine, program: Program) => (a.kept ?? b.kept)!(engine, program) }),
     wholePrefill: (a.wholePrefill || b.wholePrefill) === true,
     beforeRun: (run) => {
       a.beforeRun?.(run);

@@ -13,6 +13,7 @@ import { kvWrite } from '../graph/ops/kvWrite.ts';
 import { selectRows } from '../graph/ops/selectRows.ts';
 import { type Cell, rowsOf, type Tensor } from '../graph/tensor.ts';
 import { Weights } from '../graph/weights.ts';
+import type { Engine, Program } from '../runtime/engine.ts';
 import { type Backbone, type Hooks, keepRows, type Run, type Stream } from './backbone.ts';
 import { cachedAttention } from './block.ts';
 import type { Config } from './config.ts';
@@ -151,6 +152,8 @@ function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseCon
       g.addAll(kvWrite, [keep(a.k), keep(a.v), a.cache.k, a.cache.v], { heads: a.params.kvHeads, dim: a.params.dim, at: past });
       return attended;
     },
+
+    ...(c.picture && { kept: (engine: Engine, program: Program) => engine.readInts(program, 'picture rows kept') }),
 
     beforeRun(run) {
       const { engine, program } = run;

@@ -67,6 +67,8 @@ export function fastv(
       return pruned;
     },
 
+    kept: (engine, program) => engine.readInts(program, 'kept rows'),
+
     beforeRun({ engine, program, kind, past: before, rows }) {
       engine.setCell(kept, rows.length);
       if (kind === 'decode') return;

@@ -7,6 +7,7 @@ import { concatCols } from '../graph/ops/concatCols.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { Weights } from '../graph/weights.ts';
 import { type ImageSettings, pixelsOf, preprocessing, shownWindow } from '../image/preprocess.ts';
+import type { Engine, Program } from '../runtime/engine.ts';
 import type { LoadOptions } from '../runtime/load.ts';
 import type { Programs } from '../runtime/programs.ts';
 import { bothHooks, type HooksOf } from './backbone.ts';
@@ -67,6 +68,8 @@ export interface Tower {
   readonly side: number;
   /** Width of the rows. */
   readonly hidden: number;
+  /** Patches that the last run kept, where a variant drops some. */
+  readonly kept?: TowerVariant['kept'];
   prepare(programs: Programs, load?: LoadOptions): Promise<void>;
   /** Rows of each tile, f32 [rows, hidden]. */
   run(programs: Programs, tiles: readonly Float32Array[], options?: EncodeOptions): Promise<Float32Array[]>;
@@ -80,6 +83,8 @@ export interface TowerVariant {
   project?(g: Graph, features: Tensor): Tensor;
   /** Features in place of the selected hidden states' patches; `w` stands at the tower. */
   features?(g: Graph, w: Weights, pixels: Tensor): Tensor;
+  /** Patches that `features` kept in the last run. */
+  kept?(engine: Engine, program: Program): Int32Array;
   /** Size and positions of a tile; default: the tower's own. */
   readonly view?: ClipView;
   /** Values of inputs that the variant added to the graph. */
@@ -102,6 +107,7 @@ export function openTower(weights: Weights, { config, vision }: Checkpoint, vari
   return {
     side: Math.floor(family.imageSize / family.patch),
     hidden,
+    ...(variant?.kept && { kept: variant.kept }),
     async prepare(programs, load) {
       await programs.get(name, build, [], load);
     },
@@ -156,8 +162,18 @@ export function singleTile(tower: Tower, settings: ImageSettings): ImageEncoder 
   return {
     prepare: tower.prepare,
     async encode(programs, image, encode) {
-      const [features] = await tower.run(programs, [await pixelsOf(image, settings, programs.engine)], encode);
-      encode?.explain?.({ name: 'picture', window: shownWindow(image, settings), grid: { width: tower.side, height: tower.side } });
+      const grid = { width: tower.side, height: tower.side };
+      let kept: Uint8Array | undefined;
+      const [features] = await tower.run(programs, [await pixelsOf(image, settings, programs.engine)], {
+        ...encode,
+        visit(program, pixels) {
+          encode?.visit?.(program, pixels);
+          if (!tower.kept || !encode?.explain) return;
+          kept = new Uint8Array(grid.width * grid.height);
+          for (const patch of tower.kept(programs.engine, program)) kept[patch] = 1;
+        },
+      });
+      encode?.explain?.({ name: 'picture', window: shownWindow(image, settings), grid, ...(kept && { kept }) });
       return { features: features!, rows: features!.length / tower.hidden };
     },
   };

@@ -36,7 +36,7 @@ export function prumerge(
     const a = g.tap('cls_attn_merged', rows(weights, 1, patches));
     const [chosen, merged] = [newCell('chosen rows', patches), newCell('merged rows', patches + 1)];
     const [index, ratio] = g.addAll(selectOutliers, [a], { chosen, merged, ...(plus && { samples: SAMPLES }) }) as [Tensor, Tensor];
-    g.tap('select_index', index);
+    g.output('select_index', index);
     g.tap('prune_ratio', ratio);
     return g.add(mergeNeighbours, [rows(h, 1, patches), rows(k, 1, patches), a, index], { neighbours, merged });
   });

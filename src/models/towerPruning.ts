@@ -1,6 +1,7 @@
 // Methods that drop or merge rows in the tower, by name: each gives the features that the projector receives.
 
 import { UnsupportedError } from '../errors.ts';
+import type { Engine, Program } from '../runtime/engine.ts';
 import { clipConfig } from './clip.ts';
 import { selectedStates, type TowerVariant } from './llava15.ts';
 import type { Checkpoint } from './model.ts';
@@ -21,6 +22,15 @@ export function towerPruning(prune: TowerPruning, { config, vision }: Checkpoint
   return {
     name: `tower ${prune.method}`,
     inputs: prune.method === 'tome' ? { [TOME_SIZES]: new Float32Array(1 + Math.floor(c.imageSize / c.patch) ** 2).fill(1) } : {},
+    ...(prune.method !== 'tome' && {
+      kept: (engine: Engine, program: Program) =>
+        prune.method === 'visionzip'
+          ? engine
+              .readInts(program, 'dominant rows')
+              .subarray(1)
+              .map((row) => row - 1)
+          : engine.readInts(program, 'select_index'),
+    }),
     features(g, w, pixels) {
       switch (prune.method) {
         case 'visionzip':

@@ -52,7 +52,7 @@ export function visionzip(
   return g.section('visionzip', () => {
     const params = { rows: all, how: 'best', k: dominant - 1, kept: dominant, from: 1 } as const;
     const [chosen, rest] = g.addAll(selectRows, [scores!], params) as [Tensor, Tensor];
-    g.tap('dominant rows', chosen);
+    g.output('dominant rows', chosen);
     const targets = { first: 0, step: Math.max(1, Math.floor(others / contextual)), count: contextual };
     const [, cluster] = g.addAll(nearestRow, [g.add(gatherRows, [metric!, rest], {})], targets) as [Tensor, Tensor];
     g.tap('clusters', cluster);
