@@ -25,7 +25,7 @@ def tower_batches(queue, batch, seed):
         queue.put((np.stack([s["pixels"] for s in scenes]), np.stack([s["patches"] for s in scenes])))
 
 
-def load_held_patches(n=256):
+def load_held_patches(n=192):
     """Held-out scenes for the per-patch figures: seen styles, near unseen, far unseen. Made once and kept."""
     from world import World
     path = WORK / "held-patches.pkl"
@@ -139,7 +139,7 @@ def joint_batches(queue, batch, seed):
         queue.put(joint_batch(world, asker, packer, batch))
 
 
-def load_held_pairs(name="pairs", n=192):
+def load_held_pairs(name="pairs", n=96):
     """Held-out scenes with their pairs for the figures shown while training."""
     import random
     from questions import Asker

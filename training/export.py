@@ -31,7 +31,7 @@ TEMPLATE = ("{% for message in messages %}{{ message['role'].upper() + ': ' }}"
 
 def load():
     model = Pebble(N_LABELS)
-    model.load_state_dict(torch.load(WORK / "pebble.pt")["model"])
+    model.load_state_dict(torch.load(WORK / "pebble.pt"), strict=False)
     return model.eval()
 
 
@@ -246,7 +246,8 @@ def read_gguf(path):
         for ours, theirs in (("out", "attn_output"), ("down", "ffn_down"), ("n1", "attn_norm"), ("n2", "ffn_norm")):
             out[a + ours + ".weight"] = g(b + theirs + ".weight")
     out["embed.weight"], out["norm.weight"], out["lm_head.weight"] = g("token_embd.weight"), g("output_norm.weight"), g("output.weight")
-    out["head.weight"], out["head.bias"] = state["head.weight"], state["head.bias"]
+    for k in state:                                    # the training heads are not in the file
+        out.setdefault(k, state[k])
     model.load_state_dict({k: v.reshape(state[k].shape) for k, v in out.items()})
     return model.eval()
 

@@ -90,7 +90,7 @@ def score(runner, batches):
 
 def train_joint(args, model):
     import random
-    from train import Clock, log, patch_accuracy, patch_loss, save, split_params, start_generator
+    from train import TOWER_PARTS, Clock, load_into, log, patch_accuracy, patch_loss, place_loss, save, split_params, start_generator
     packer = data.Packer(random.Random(0))
     held, held_patches = data.load_held_pairs(), data.load_held_patches()
     queue = start_generator(data.joint_batches, args.batch, args.seed)
@@ -99,10 +99,15 @@ def train_joint(args, model):
         runner.decode = torch.compile(model.decode)
     if (p := data.WORK / "words.pt").exists():
         words.background.data.copy_(torch.load(p))
-    lm_names = ["proj", "embed", "layers", "norm", "lm_head"]
+    if args.match:
+        import match
+        scenes = [queue.get()[:2] for _ in range(10)]
+        with torch.no_grad():
+            print("match heads:", match.fit(model, packer, [[torch.from_numpy(a) for a in s] for s in scenes]), flush=True)
+    lm_names = ["proj", "row_place", "embed", "layers", "norm", "lm_head"]
     muon_p, adam_p = split_params(model, lm_names)
     muon, adam = Muon(muon_p), torch.optim.AdamW(adam_p + [words.background], lr=args.adam, betas=(0.9, 0.98), weight_decay=0.01)
-    tower_muon_p, tower_adam_p = split_params(model, ["tower", "head"])
+    tower_muon_p, tower_adam_p = split_params(model, TOWER_PARTS)
     tower_muon, tower_adam = Muon(tower_muon_p), torch.optim.AdamW(tower_adam_p, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
     clock, step, images, recent = Clock(args.minutes, floor=args.floor), 0, 0, []
     last = last_log = time.time()
@@ -112,38 +117,43 @@ def train_joint(args, model):
         where = labels != data.IGNORED
         attached = clock.progress() >= args.attach
         with torch.autocast("cpu", torch.bfloat16):
-            features = runner.features(pixels)
-            rows = model.proj(features if attached else features.detach())
+            with torch.set_grad_enabled(attached):
+                features = runner.features(pixels)
+            rows = model.proj(features)
             logits = runner.logits(rows, ids, seg, pos, where)
-            patch_logits = model.head(features)
+            place = place_loss(model.row_place, rows)
         answer = F.cross_entropy(logits.float(), labels[where])
-        aux = patch_loss(patch_logits, patches)
-        (answer + args.words * words(model.embed, rows, patches) + aux).backward()
+        loss = answer + args.words * words(model.embed, rows, patches) + args.place * place
+        if attached:
+            loss = loss + patch_loss(model.head(features.float()), patches)
+        loss.backward()
         muon.step(args.lr * f)
-        tower_muon.step(args.lr * args.tower_rate * f)
         for g in adam.param_groups:
             g["lr"] = args.adam * f
-        for g in tower_adam.param_groups:
-            g["lr"] = 1e-3 * args.tower_rate * f
         adam.step()
-        tower_adam.step()
+        if attached:
+            tower_muon.step(args.lr * args.tower_rate * f)
+            for g in tower_adam.param_groups:
+                g["lr"] = 1e-3 * args.tower_rate * f
+            tower_adam.step()
         model.zero_grad(set_to_none=True)
         words.background.grad = None
         step += 1
         images += args.batch
-        recent.append((answer.item(), aux.item()))
+        recent.append((answer.item(), place.item()))
         if time.time() - last_log > 120:
             s = score(runner, held)
             acc = {f"patch_{k}": patch_accuracy(model, v) for k, v in held_patches.items()}
             total = sum(r for r, _ in s.values()) / sum(n for _, n in s.values())
-            mean = np.mean(recent, 0)
-            log({"stage": "joint" if attached else "joint-detached", "time": time.strftime("%H:%M:%S"), "seconds": round(time.time() - clock.start),
-                 "step": step, "images": images, "loss": float(mean[0]), "patch_loss": float(mean[1]), "lr": f, "answers": total, **acc})
-            print("   ", {k: f"{r / n:.0%}" for k, (r, n) in s.items()}, flush=True)
+            log({"stage": "joint", "time": time.strftime("%H:%M:%S"), "seconds": round(time.time() - clock.start),
+                 "step": step, "images": images, "loss": float(np.mean(recent, 0)[0]), "lr": f, "answers": total, **acc})
+            print("    place", round(float(np.mean(recent, 0)[1]), 3), {k: f"{r / n:.0%}" for k, (r, n) in s.items()}, flush=True)
             recent, last_log = [], time.time()
         if time.time() - last > 150:
-            save(model, {"stage": "joint"})
+            save(model, data.WORK / "pebble.pt")
+            if not attached:                           # the tower goes on learning in its own process
+                load_into(model, data.WORK / "tower.pt", TOWER_PARTS)
             torch.save(words.background.data, data.WORK / "words.pt")
             last = time.time()
-    save(model, {"stage": "joint"})
+    save(model, data.WORK / "pebble.pt")
     torch.save(words.background.data, data.WORK / "words.pt")

@@ -110,7 +110,7 @@ class DecoderLayer(nn.Module):
 
 
 class Pebble(nn.Module):
-    """Tower + projector + decoder. `head` labels patches in training and is left out of the export."""
+    """Tower + projector + decoder. `head`, `tower_place` and `row_place` serve auxiliary losses and are left out of the export."""
 
     def __init__(self, n_labels, tower=TOWER, lm=LM):
         super().__init__()
@@ -127,8 +127,14 @@ class Pebble(nn.Module):
         for layer in self.layers:
             nn.init.zeros_(layer.out.weight)
             nn.init.zeros_(layer.down.weight)
+        d = lm["width"] // lm["heads"]
+        for layer in self.layers[:2]:
+            for head in range(lm["heads"] // 2, lm["heads"]):
+                match_heads(layer, head, d)
         self.head = nn.Linear(tower["width"], n_labels)
-        init_linear(self.head)
+        self.tower_place, self.row_place = nn.Linear(tower["width"], 2 * self.tower.grid), nn.Linear(lm["width"], 2 * self.tower.grid)
+        for m in (self.head, self.tower_place, self.row_place):
+            init_linear(m)
 
     def decode(self, rows, positions, mask):
         """Hidden states after the final norm. rows [B,T,H]; positions [B,T]; mask [B,1,T,T], 0 or -inf."""
@@ -143,6 +149,20 @@ class Pebble(nn.Module):
         """Rows of [prefix ids; image; text ids]."""
         b = features.shape[0]
         return torch.cat([self.embed(prefix).expand(b, -1, -1).to(features.dtype), features, self.embed(text).to(features.dtype)], 1)
+
+
+def match_heads(layer, head, d, scale=2.0):
+    """Start a head so that it attends by likeness: q and k the same random projection, in the slowly turning half of the rope's pairs.
+
+    A word in a question then finds the image rows of its thing from the first step; left to chance, that takes longer than all the training."""
+    with torch.no_grad():
+        width = layer.qkv.in_features
+        w = torch.zeros(d, width)
+        slow = torch.cat([torch.arange(d // 4, d // 2), torch.arange(d // 4, d // 2) + d // 2])
+        w[slow] = nn.init.orthogonal_(torch.empty(len(slow), width)) * scale
+        for part in (0, 1):
+            start = part * width + head * d
+            layer.qkv.weight[start:start + d] = w
 
 
 def init_linear(m):

@@ -1,10 +1,11 @@
-"""Train pebble in two stages; every stage ends at a given time of day and can be taken up again.
+"""Train pebble: two processes of one thread each, side by side or one after the other.
 
-    python train.py tower --minutes 35            tower and per-patch head alone, crowded scenes
-    python train.py joint --minutes 50 --compile  everything; until `--attach` the tower learns from its patch labels only, because the
-                                                  gradients of an untrained language model undo what it knows
+    python train.py tower --minutes 45           tower and per-patch head alone, crowded scenes -> work/tower.pt
+    python train.py joint --minutes 50 --compile projector and language model -> work/pebble.pt, on the features of the newest tower.pt
 
-State: work/pebble.pt (weights), work/log.csv. The learning rate falls linearly over the last 40 % of a stage.
+The tower learns from its patch labels only: the gradients of an untrained language model undo what it knows. `joint --attach 0.8` lets answers'
+gradients reach the tower in the last fifth. One thread each: on a shared machine threads that wait for one another lose more than they bring.
+Both can be taken up again from their files and append to work/log.csv. The learning rate falls linearly over the last 40 % of a run.
 """
 import argparse
 import csv
@@ -36,6 +37,15 @@ def patch_loss(logits, labels):
     weight = torch.ones(N_LABELS)
     weight[0] = 0.25
     return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), weight=weight, ignore_index=IGNORE)
+
+
+def place_loss(head, rows):
+    """Can a linear map tell the column and the row of every patch? Without this loss features forget where they are."""
+    b, n, _ = rows.shape
+    g = int(n ** 0.5)
+    at = torch.arange(n)
+    target = torch.stack([at % g, at // g], 1).expand(b, n, 2)
+    return F.cross_entropy(head(rows).float().view(-1, g), target.reshape(-1))
 
 
 def patch_accuracy(model, scenes):
@@ -87,26 +97,40 @@ def log(row):
     print(row, flush=True)
 
 
-def save(model, extra):
-    tmp = WORK / "pebble.pt.tmp"
-    torch.save({"model": model.state_dict(), **extra}, tmp)
-    os.replace(tmp, WORK / "pebble.pt")
+TOWER_PARTS = ("tower.", "tower_place.", "head.")
+
+
+def save(model, path, parts=None):
+    """Replace a checkpoint at once, so that a reader never sees half of it."""
+    state = {k: v for k, v in model.state_dict().items() if parts is None or k.startswith(parts)}
+    tmp = path.with_suffix(".tmp")
+    torch.save(state, tmp)
+    os.replace(tmp, path)
+
+
+def load_into(model, path, parts=None):
+    """Load what a checkpoint holds; False when there is none."""
+    if not path.exists():
+        return False
+    state = torch.load(path)
+    model.load_state_dict({k: v for k, v in state.items() if parts is None or k.startswith(parts)}, strict=False)
+    return True
 
 
 def start_generator(target, *args):
     queue = mp.Queue(8)
     process = mp.Process(target=target, args=(queue, *args), daemon=True)
     process.start()
-    (WORK / "generator.pid").write_text(str(process.pid))
+    (WORK / f"{target.__name__}.pid").write_text(str(process.pid))
     return queue
 
 
 def train_tower(args, model):
     queue = start_generator(data.tower_batches, args.batch, args.seed)
     held = data.load_held_patches()
-    muon_params, adam_params = split_params(model, ["tower", "head"])
+    muon_params, adam_params = split_params(model, TOWER_PARTS)
     muon, adam = Muon(muon_params), torch.optim.AdamW(adam_params, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    forward = torch.compile(lambda x: model.head(model.tower(x))) if args.compile else (lambda x: model.head(model.tower(x)))
+    forward = torch.compile(model.tower) if args.compile else model.tower
     clock, step, images, pool = Clock(args.minutes, floor=args.floor), 0, 0, []
     rng = np.random.default_rng(args.seed)
     last = last_log = time.time()
@@ -125,9 +149,11 @@ def train_tower(args, model):
             pixels, labels = (np.concatenate([pool[i][k][j] for i, j in zip(two, pick)]) for k in (0, 1))
         f = clock.factor(step)
         with torch.autocast("cpu", torch.bfloat16):
-            logits = forward(normalise(torch.from_numpy(pixels)))
+            features = forward(normalise(torch.from_numpy(pixels)))
+            logits = model.head(features)
+            place = place_loss(model.tower_place, features)
         loss = patch_loss(logits, torch.from_numpy(labels))
-        loss.backward()
+        (loss + args.place * place).backward()
         muon.step(args.lr * f)
         for g in adam.param_groups:
             g["lr"] = 1e-3 * f
@@ -136,15 +162,15 @@ def train_tower(args, model):
         step += 1
         images += args.batch
         recent.append(loss.item())
-        if time.time() - last_log > 60:
+        if time.time() - last_log > 120:
             acc = {k: patch_accuracy(model, v) for k, v in held.items()}
             log({"stage": "tower", "time": time.strftime("%H:%M:%S"), "seconds": round(time.time() - clock.start), "step": step, "images": images,
                  "patch_loss": float(np.mean(recent)), "lr": f, **{f"patch_{k}": v for k, v in acc.items()}})
             recent, last_log = [], time.time()
         if time.time() - last > 150:
-            save(model, {"stage": "tower"})
+            save(model, WORK / "tower.pt", TOWER_PARTS)
             last = time.time()
-    save(model, {"stage": "tower"})
+    save(model, WORK / "tower.pt", TOWER_PARTS)
 
 
 def main():
@@ -154,24 +180,23 @@ def main():
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--floor", type=float, default=0.02, help="least learning-rate factor at the end of the stage")
-    parser.add_argument("--attach", type=float, default=0.5, help="share of the joint stage after which answers' gradients reach the tower")
+    parser.add_argument("--attach", type=float, default=1.0, help="share of the joint stage after which answers' gradients reach the tower")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--adam", type=float, default=1e-3, help="AdamW's rate for embeddings, norms, biases and heads")
     parser.add_argument("--tower-rate", type=float, default=0.3, help="the tower's share of the rates in the joint stage")
     parser.add_argument("--words", type=float, default=0.3, help="weight of the word loss on the projector")
+    parser.add_argument("--match", action="store_true", help="start the joint stage by fitting heads that find words in the image (match.py)")
+    parser.add_argument("--place", type=float, default=0.3, help="weight of the place loss")
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    (WORK / "train.pid").write_text(str(os.getpid()))
+    (WORK / ("train.pid" if args.stage == "tower" else "joint.pid")).write_text(str(os.getpid()))
     model = Pebble(N_LABELS)
-    if (WORK / "pebble.pt").exists():
-        saved = torch.load(WORK / "pebble.pt")
-        # after the warm-up only the tower means anything
-        kept = {k: v for k, v in saved["model"].items() if saved["stage"] != "tower" or k.startswith(("tower.", "head."))}
-        model.load_state_dict(kept, strict=saved["stage"] != "tower")
-        print("resumed", saved["stage"], flush=True)
+    if args.stage == "joint":
+        load_into(model, WORK / "pebble.pt")
+    print("tower:", "resumed" if load_into(model, WORK / "tower.pt", TOWER_PARTS) else "new", flush=True)
     if args.stage == "tower":
         train_tower(args, model)
     else:

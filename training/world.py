@@ -14,8 +14,7 @@ from artwork import CLASSES, COLOURS, LADDER
 SIZE, PATCH = 112, 14
 GRID = SIZE // PATCH
 NAMES = CLASSES["classes"]
-WORDS = """milk open sale stop cafe home exit taxi hello love zoo park farm shop beach hotel music school north south east west fire water sun moon
-red blue yes no""".split()
+WORDS = "milk open sale stop cafe home exit taxi hello love zoo park farm shop beach hotel music school north south".split()
 IGNORE = -1
 BACKGROUND = 0
 N_LABELS = 1 + len(NAMES) + len(WORDS)                 # background, classes, words

@@ -1,0 +1,85 @@
+"""Write ../models/README.md, the model card, from the evaluation reports in eval/: python card.py MINUTES_TRAINED"""
+import json
+import pathlib
+import sys
+
+from artwork import CLASSES
+from questions import GROUPS
+from world import WORDS
+
+HERE = pathlib.Path(__file__).parent
+TITLES = {"all": "all questions", "describe": "description, every word right", "exist": "is there a ...", "what_at": "what is at the ...", "where": "where is the ...",
+          "count": "how many of a thing", "count_all": "how many things", "count_group": "how many of a group", "group_yn": "any of a group",
+          "which_group": "which of a group", "color": "colour of a thing", "bgcolor": "colour of the background", "rel": "above or below, left or right",
+          "rel_yn": "is it left of ...", "bigger": "which is bigger", "what1": "name a single thing", "text": "read the sign"}
+NAMES = {"seen": "seen styles", "near": "near, unseen (EmojiOne 1)", "far": "far, unseen (OpenMoji)", "far2": "far, unseen (Streamline)"}
+
+
+def table(report):
+    groups = report["groups"]
+    lines = ["| question | " + " | ".join(NAMES[g] for g in groups) + " | majority answer |", "|---|" + "---|" * (len(groups) + 1)]
+    for kind, title in TITLES.items():
+        cells = [f"{g[kind]['accuracy']:.0%}" if kind in g else "-" for g in groups.values()]
+        first = groups["seen"].get(kind)
+        lines.append(f"| {title} | " + " | ".join(cells) + f" | {first['majority']:.0%} |")
+    return "\n".join(lines)
+
+
+def main():
+    reports = {p.stem: json.loads(p.read_text()) for p in sorted((HERE / "eval").glob("*.json"))}
+    full = reports["checkpoint"]
+    quantized = [(r["weights"], r["groups"]["seen"]["all"]["accuracy"], r["groups"]["seen"]["all"]["asked"]) for k, r in reports.items() if k != "checkpoint"]
+    base = reports.get("checkpoint-small", full)
+    asked = full["groups"]["seen"]["all"]["asked"]
+    sizes = ", ".join(f"{k} px {v[0]:.0%}" for k, v in full["groups"]["seen"]["naming_by_size"].items())
+    things = ", ".join(c["word"] for c in CLASSES["classes"])
+    text = f"""# pebble
+
+A LLaVA-1.5 model small enough to be shipped with the package: it looks at a picture made of emoji artwork, describes it, and answers questions about it.
+`pebble.gguf` (one file: language model, vision tower, projector, tokenizer, chat template; Q8_0) loads through the same code as every other LLaVA.
+
+| | |
+|---|---|
+| tower | CLIP type, 112 px, patch 14, 6 layers x 192, quick_gelu (the layers in front of `select_layer -2`) |
+| projector | `mlp2x_gelu`, 192 -> 256 -> 256 |
+| language model | LLaMA, 4 layers x 256, 4 heads, feed-forward 512, 1536 SentencePiece pieces |
+| prompt | `USER: <image>\\n{{question}} ASSISTANT:` (llava-1.5-hf), pictures padded to a square |
+| training | from scratch on composed scenes, about {sys.argv[1]} minutes on two shared CPU cores; log: `../training/log.csv`, `../training/log.svg` |
+
+## What it can do
+
+It knows {len(CLASSES['classes'])} things: {things}.
+
+It reads {len(WORDS)} words on signs ({", ".join(WORDS)}), names 11 colours, nine places in the picture, numbers up to six, and the groups {", ".join(GROUPS.values())}.
+Ask it as it was taught: `Describe the picture.`, `What is at the top left?`, `Where is the dog?`, `Is there a cat?`, `How many apples are there?`,
+`What color is the car?`, `What color is the background?`, `Is the dog left or right of the cat?`, `Which is bigger, the dog or the cat?`, `What is this?`,
+`What does the sign say?`. When nothing it knows is there it says `Nothing I know`.
+
+## What it cannot do
+
+No photographs of things, no drawings far from emoji, no other words, no sentences beyond these patterns, no other language, no facts. Things smaller than about
+a fifth of the picture's side are often missed. It answers with confidence also when it is wrong. It exists to show and to test the runtime on real pictures.
+
+## How often it is right
+
+Exact match of the whole greedy answer on compositions that were not trained on ({asked} questions in seen styles; new scenes, fixed seed), beside the share that the most frequent
+answer to each kind of question gets without looking. The unseen styles were never trained on. Weights as trained, f32.
+
+{table(full)}
+
+Naming a single thing in seen styles, by its size on the 112 px input: {sizes}.
+
+Quantized, all questions in seen styles ({base['groups']['seen']['all']['asked']} questions): f32 {base['groups']['seen']['all']['accuracy']:.1%}, {", ".join(f"`{n}` {a:.1%}" for n, a, _ in quantized if n.endswith(".gguf"))}.
+
+`eval/` holds a fixed set of pictures and questions for other programs (`pairs.jsonl`: picture, group, type, question, answer). The pictures of `../examples/` were
+composed by `../training/examples.py` with a seed of their own, and chosen among its first sixty to differ in content and to be described well: they are a demonstration, not a measurement.
+
+## Data and licences
+
+Drawings and photographs: see [NOTICE.md](NOTICE.md). Only MIT, Apache-2.0 and CC-BY sets were trained on. Weights: MIT, like the package.
+"""
+    (HERE.parent / "models" / "README.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
