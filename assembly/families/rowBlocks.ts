@@ -1,9 +1,10 @@
-// One row of activations and 8 outputs of packed blocks (blocks.ts), without a panel. One function for all types of 4 bits and more but the tables'.
+// One row of activations and 8 outputs of packed blocks (blocks.ts), without a panel. One function for all types of 4 bits and more; rowLevels.ts has those with tables.
 
 import * as storage from '../storage.ts';
 import { blocksPerSuper } from './blocks.ts';
 import { BYTES, EXTRA, HALF_MASK, HALF_SCALE, halvesHigh, halvesLow, NIBBLE_BYTES, ONES, START } from './constants.ts';
 import { Q8_BYTES, Q8_HALF, WORDS } from './layouts.ts';
+import { rowLevels } from './rowLevels.ts';
 
 // Layouts as classes without fields: their answers are constants wherever rowBlocks is compiled for one of them (one that
 // inherits would ask for an object).
@@ -77,9 +78,7 @@ class Q6_K {
 
 /** Whether rowBlock reads a layout. */
 export function readsRows(packed: i32): bool {
-  return (
-    packed != storage.PACKED_Q2_K && packed != storage.PACKED_Q3_K && packed != storage.PACKED_IQ4_NL && packed != storage.PACKED_IQ4_XS
-  );
+  return packed != storage.PACKED_Q2_K && packed != storage.PACKED_Q3_K;
 }
 
 /** Sums of levels and of mins, as tiles compute them. */
@@ -100,6 +99,10 @@ export function rowBlock(packed: i32, w: usize, x: usize, blocks: usize, sums: u
       break;
     case storage.PACKED_Q5_K:
       rowBlocks<Q5_K>(w, x, n, sums, minSums, c);
+      break;
+    case storage.PACKED_IQ4_NL:
+    case storage.PACKED_IQ4_XS:
+      rowLevels(w, x, n, blocksPerSuper(packed), sums, c);
       break;
     default:
       rowBlocks<Q6_K>(w, x, n, sums, minSums, c);
