@@ -14,7 +14,7 @@ const quiet = ['ignore', 2, 2];
 if (!existsSync('node_modules/typescript')) run('npm', ['ci', '--no-audit', '--no-fund'], quiet);
 run('npm', ['run', '--silent', 'build'], quiet);
 
-const example = 'examples/park.png';
+const example = 'examples/scene-1.png';
 const args = process.argv.slice(2);
 if (args.length === 0) console.error(`${example}:`);
 run(process.execPath, ['build/src/cli/main.js', 'run', ...(args.length ? args : ['--image', example])]);
