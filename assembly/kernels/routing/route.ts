@@ -20,7 +20,7 @@ import { COLS, IN0, IN1, IN2, OUT, OUT1, OUT2, OUT3, P0, P1, P2, P3, P4, P6, ROW
 
 const SMALLEST_SUM: f32 = 1.1920929e-7;
 
-export function route(op: usize, thread: i32, _threads: i32): void {
+export function route(op: usize, thread: i32, threads: i32): void {
   if (thread !== 0) return;
   const rows = load<i32>(load<usize>(op, ROWS));
   const experts = load<i32>(op, COLS),
