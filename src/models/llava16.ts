@@ -6,7 +6,7 @@
 
 import { UnsupportedError } from '../errors.ts';
 import { Weights } from '../graph/weights.ts';
-import { preprocessAnyres, readPinpoints } from '../image/anyres.ts';
+import { preprocessAnyres, readPinpoints, unpadded } from '../image/anyres.ts';
 import { preprocessing, type Size } from '../image/preprocess.ts';
 import { openDecoder, openTower, type Tower } from './llava15.ts';
 import type { Checkpoint, ImageEncoder, ModelDefinition } from './model.ts';
@@ -60,12 +60,11 @@ function merged(
   image: Size,
   newline: Float32Array | undefined,
 ): Float32Array {
-  const window = newline
-    ? unpad({ width: grid.width * side, height: grid.height * side }, image)
-    : { top: 0, bottom: grid.height * side, left: 0, right: grid.width * side };
+  const all = { width: grid.width * side, height: grid.height * side };
+  const { left, top, width, height } = newline ? unpadded(image, all) : { left: 0, top: 0, ...all };
   const parts = [base!];
-  for (let y = window.top; y < window.bottom; y++) {
-    for (let x = window.left; x < window.right; x++) {
+  for (let y = top; y < top + height; y++) {
+    for (let x = left; x < left + width; x++) {
       const tile = tiles[Math.floor(y / side) * grid.width + Math.floor(x / side)]!;
       const row = (y % side) * side + (x % side);
       parts.push(tile.subarray(row * hidden, (row + 1) * hidden));
@@ -73,17 +72,6 @@ function merged(
     if (newline) parts.push(newline);
   }
   return concat(parts);
-}
-
-/** The part of a canvas of patches that shows the picture. Float64, the scale first: the reference's order. */
-export function unpad(canvas: Size, image: Size): { top: number; bottom: number; left: number; right: number } {
-  const { width: cw, height: ch } = canvas;
-  if (image.width / image.height > cw / ch) {
-    const pad = Math.floor((ch - Math.trunc(image.height * (cw / image.width))) / 2);
-    return { top: pad, bottom: ch - pad, left: 0, right: cw };
-  }
-  const pad = Math.floor((cw - Math.trunc(image.width * (ch / image.height))) / 2);
-  return { top: 0, bottom: ch, left: pad, right: cw - pad };
 }
 
 function concat(parts: readonly Float32Array[]): Float32Array {
