@@ -1,4 +1,4 @@
-// Tiny hub checkpoints with random weights and a real tokenizer, in folders of their own: MQT-LLaVA and LLaVA-UHD.
+// Tiny hub checkpoints with random weights and a real tokenizer, in folders of their own: LLaVA-1.5, MQT-LLaVA and LLaVA-UHD.
 
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -132,6 +132,29 @@ async function withCheckpoint<T>(shape: Shape, extra: Shapes, config: object, bo
     await rm(dir, { recursive: true });
   }
 }
+
+const LLAVA: Shape = { hidden: 64, tower: { width: 16, size: 56, patch: 14 } };
+
+export interface LlavaShape {
+  /** Hidden states of the tower that the projector sees side by side. */
+  readonly states?: readonly number[];
+  /** The projector has a LayerNorm behind each linear layer. */
+  readonly normed?: boolean;
+}
+
+/** LLaVA-1.5 with a tower of one layer. */
+export const withLlava = <T>(body: (dir: string) => Promise<T>, { states = [-1], normed = false }: LlavaShape = {}): Promise<T> => {
+  const [hidden, from] = [LLAVA.hidden, states.length * LLAVA.tower.width];
+  const layers = (at: number, width: number): Shapes => ({
+    ...affine(`model.mm_projector.${at}`, hidden, width),
+    ...(normed && norm(`model.mm_projector.${at + 1}`, hidden)),
+  });
+  const config = {
+    mm_vision_select_layer: states.length === 1 ? states[0] : states,
+    mm_projector_type: normed ? 'mlp2x_gelu_Norm' : 'mlp2x_gelu',
+  };
+  return withCheckpoint(LLAVA, { ...layers(0, from), ...layers(normed ? 3 : 2, hidden) }, config, body);
+};
 
 /** MQT-LLaVA with 16 queries. */
 export const withMqt = <T>(body: (dir: string) => Promise<T>, config: object = { num_visual_tokens: 'second_stage' }): Promise<T> => {

@@ -3,24 +3,26 @@
 import type { WriteValue } from '../formats/ggufWriter.ts';
 import { clipConfig } from '../models/clip.ts';
 import type { Config } from '../models/config.ts';
+import { selectedStates } from '../models/llava15.ts';
 import type { Checkpoint } from '../models/model.ts';
 
 const u32 = (value: number): WriteValue => ({ type: 'u32', value });
 const bool = (value: boolean): WriteValue => ({ type: 'bool', value });
 
-/** Layers that the selected hidden state needs; the file holds no others, since its readers run all that they find. */
-export function towerDepth(config: Config, vision: Config): number {
-  const select = config.number('mm_vision_select_layer', -2);
-  return select < 0 ? clipConfig(vision).layers + 1 + select : select;
-}
+/** Layers that the selected hidden states need; the file holds no others, since its readers run all that they find. */
+export const towerDepth = (config: Config, vision: Config): number => Math.max(...selectedStates(config, clipConfig(vision)));
+
+/** Projectors that readers tell by their tensors: with norms there is an `mm.3`. */
+const MLPS: readonly string[] = ['mlp2x_gelu', 'mlp2x_gelu_Norm'];
 
 /** The keys of a CLIP tower with an MLP projector; none for towers that llama.cpp would not know. */
 export function towerKeys({ config, vision }: Checkpoint): [string, WriteValue][] {
   const projector = config.string('mm_projector_type', 'linear');
-  if (!vision || projector !== 'mlp2x_gelu') return [];
+  if (!vision || !MLPS.includes(projector)) return [];
   const c = clipConfig(vision.config);
   const activation = vision.config.string('hidden_act', 'quick_gelu');
   const { preprocessor } = vision;
+  const selected = selectedStates(config, c);
   const pinpoints = config.values.image_grid_pinpoints;
   const order = config.string('image_grid_order', 'width-first');
   const optional = (key: string, name: string): [string, WriteValue][] =>
@@ -39,6 +41,7 @@ export function towerKeys({ config, vision }: Checkpoint): [string, WriteValue][
     ['clip.vision.projection_dim', u32(vision.config.number('projection_dim', 768))],
     ['clip.vision.attention.head_count', u32(c.heads)],
     ['clip.vision.block_count', u32(towerDepth(config, vision.config))],
+    ...(selected.length > 1 ? [['clip.vision.feature_layer', { type: 'i32s', value: selected }] as [string, WriteValue]] : []),
     ['clip.vision.attention.layer_norm_epsilon', { type: 'f32', value: c.eps }],
     ['clip.vision.image_mean', { type: 'f32s', value: preprocessor.numbers('image_mean') ?? [0.48145466, 0.4578275, 0.40821073] }],
     ['clip.vision.image_std', { type: 'f32s', value: preprocessor.numbers('image_std') ?? [0.26862954, 0.26130258, 0.27577711] }],
