@@ -80,7 +80,8 @@ export function matmulOp<W extends PackedType>(name: string, opcode: number, tak
       const rows = size(rowsOf(x.shape));
       const n = outputsOf(w);
       const perRow = byteSize(x.dtype, [1, colsOf(x.shape)]) + 4 * n * (params.residual ? 2 : 1);
-      return { macs: rows * n * colsOf(x.shape), bytes: rows * perRow + byteSize(w.dtype, w.shape) };
+      // An expert without rows reads nothing.
+      return { macs: rows * n * colsOf(x.shape), bytes: rows * perRow + (rows ? byteSize(w.dtype, w.shape) : 0) };
     },
 
     encode(r, inputs, params) {

@@ -1,0 +1,213 @@
+// What variants of a model cost beside their base: in one process, taking turns, one round after the other; the least time of all rounds.
+//
+//   node build/bench/variants.js bench/variants/NAME.json [--models DIR] [--threads 1] [--rounds 3] [--json]
+//
+// The file says what is asked (`Comparison` below). Models are files in DIR; one that is missing there and has a `synth` is written first.
+// The first variant is the base of all ratios. Work counts what was done: rows that were dropped and experts that were not chosen cost nothing.
+
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { writeWhole } from '../src/cli/writeFile.ts';
+import type { StorageType } from '../src/formats/tensors.ts';
+import { newSpent } from '../src/generate/generate.ts';
+import { type ImageRows, type Piece, Session } from '../src/generate/session.ts';
+import { isPacked } from '../src/graph/packed.ts';
+import { rowsOf } from '../src/graph/tensor.ts';
+import { Llava, type LoadOptions, type PictureOptions } from '../src/index.ts';
+import { synthModel } from '../src/models/synth.ts';
+import type { Spent } from '../src/runtime/programs.ts';
+
+/** What is compared. */
+interface Comparison {
+  /** Pixels of the picture that towers encode; without it there is none. */
+  readonly picture?: { readonly width: number; readonly height: number };
+  /** Rows of a picture without a tower: random numbers. */
+  readonly pictureRows?: number;
+  /** Rows of text after the picture. */
+  readonly text: number;
+  /** Tokens decoded after the prompt. */
+  readonly decode: number;
+  /** Load one model at a time: where all of them do not fit into the machine's memory. */
+  readonly apart?: boolean;
+  readonly variants: readonly Variant[];
+}
+
+interface Variant {
+  readonly name: string;
+  /** File or folder below DIR. Variants with the same model and options of loading share it. */
+  readonly model: string;
+  readonly synth?: { readonly shape: string; readonly type: StorageType };
+  /** Options of `Llava.load`. */
+  readonly load?: LoadOptions;
+  /** Choices of the picture. */
+  readonly choices?: PictureOptions;
+  /** Rows of the picture, where they are not those of all. */
+  readonly pictureRows?: number;
+}
+
+type Phase = 'picture' | 'prefill' | 'decode';
+
+interface Cost {
+  readonly ms: number;
+  readonly cpuMs: number;
+  readonly gflop: number;
+  /** GB of weight matrices that were read (decode). */
+  readonly weightGB: number;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    models: { type: 'string', default: '.' },
+    threads: { type: 'string', default: '1' },
+    rounds: { type: 'string', default: '3' },
+    json: { type: 'boolean' },
+  },
+});
+const threads = Number(values.threads);
+const rounds = Number(values.rounds);
+const comparison = JSON.parse(await readFile(positionals[0] ?? '', 'utf8')) as Comparison;
+const costs = new Map<Variant, Map<Phase, Cost>>(comparison.variants.map((v) => [v, new Map()]));
+
+for (const { model, synth } of comparison.variants) {
+  const path = join(values.models, model);
+  if (existsSync(path) || !synth) continue;
+  const file = synthModel(synth.shape, synth.type);
+  await writeWhole({ path, bytes: file.bytes, pieces: () => file.pieces() }, model);
+}
+const key = ({ model, load }: Variant): string => JSON.stringify([model, load]);
+const groups = comparison.apart
+  ? [...new Set(comparison.variants.map(key))].map((k) => comparison.variants.filter((v) => key(v) === k))
+  : [comparison.variants];
+for (const group of groups) await inTurns(group);
+print();
+
+/** Loads the models of the variants, and runs each variant once a round. The first round warms up. */
+async function inTurns(variants: readonly Variant[]): Promise<void> {
+  const loaded = new Map<string, { readonly llava: Llava; readonly session: Session }>();
+  try {
+    for (const v of variants) {
+      if (loaded.has(key(v))) continue;
+      const llava = await Llava.load(join(values.models, v.model), { threads, ...v.load });
+      loaded.set(key(v), { llava, session: new Session(llava.programs, llava.model.decoder) });
+    }
+    for (let round = 0; round <= rounds; round++) {
+      for (const v of variants) {
+        const { llava, session } = loaded.get(key(v))!;
+        await measure(llava, session, v, (phase, cost) => round > 0 && keepLeast(v, phase, cost));
+      }
+    }
+  } finally {
+    for (const { llava } of loaded.values()) await llava.dispose();
+  }
+}
+
+async function measure(llava: Llava, session: Session, v: Variant, done: (phase: Phase, cost: Cost) => void): Promise<void> {
+  const { decoder, encoder } = llava.model;
+  const { vocabulary, hidden } = decoder.backbone;
+  const prompt: Piece[] = [];
+  if (comparison.picture && encoder) {
+    const { width, height } = comparison.picture;
+    const image = { width, height, data: Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 31) >> 4) };
+    let rows: Omit<ImageRows, 'key'> | undefined;
+    const cost = await timed(async (spent) => {
+      rows = await encoder.encode(llava.vision, image, { ...v.choices, spent });
+    });
+    prompt.push({ ...rows!, key: v.name });
+    done('picture', { ...cost, weightGB: 0 });
+  }
+  const rows = v.pictureRows ?? comparison.pictureRows ?? 0;
+  if (rows) prompt.push({ key: v.name, rows, features: randomRows(rows * hidden) });
+  for (let i = 0; i < comparison.text; i++) prompt.push((i * 7919) % vocabulary);
+
+  session.truncate(0);
+  done('prefill', {
+    ...(await timed(async (spent) => {
+      await session.prefill(prompt, { spent });
+    })),
+    weightGB: 0,
+  });
+  const steps = await timed(async (spent) => {
+    for (let i = 0; i < comparison.decode; i++) await session.step((i * 104729) % vocabulary, spent);
+  });
+  const n = comparison.decode;
+  if (n) done('decode', { ms: steps.ms / n, cpuMs: steps.cpuMs / n, gflop: steps.gflop / n, weightGB: (await weightBytes(llava)) / 1e9 });
+}
+
+async function timed(body: (spent: Spent) => Promise<void>): Promise<Omit<Cost, 'weightGB'>> {
+  const spent = newSpent();
+  const cpu = process.cpuUsage();
+  const start = performance.now();
+  await body(spent);
+  const ms = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpu);
+  return { ms, cpuMs: (user + system) / 1000, gflop: (2 * spent.macs) / 1e9 };
+}
+
+function keepLeast(v: Variant, phase: Phase, cost: Cost): void {
+  const before = costs.get(v)!.get(phase);
+  const least = before ? { ...cost, ms: Math.min(before.ms, cost.ms), cpuMs: Math.min(before.cpuMs, cost.cpuMs) } : cost;
+  costs.get(v)!.set(phase, least);
+}
+
+/** Bytes of the matrices that the last step of decoding multiplied with. */
+async function weightBytes({ engine, programs, model }: Llava): Promise<number> {
+  const program = await programs.get('decode', () => model.decoder.graph('decode'));
+  let bytes = 0;
+  for (const { op, inputs } of program.plan.nodes) {
+    const [x, w] = inputs;
+    if (!op.name.startsWith('matmul') || !x || !w || !isPacked(w.dtype)) continue;
+    const rows = rowsOf(x.shape);
+    if ((typeof rows === 'number' ? rows : engine.getCell(rows)) > 0) bytes += w.storage.bytes;
+  }
+  return bytes;
+}
+
+/** Numbers of the size that projected features have, the same at each call. */
+function randomRows(count: number): Float32Array {
+  let s = 1;
+  return Float32Array.from({ length: count }, () => {
+    s = (Math.imul(s, 1664525) + 1013904223) >>> 0;
+    return s / 2 ** 31 - 1;
+  });
+}
+
+function print(): void {
+  if (values.json) {
+    const rows = [...costs].map(([{ name }, of]) => ({ name, ...Object.fromEntries(of) }));
+    console.log(JSON.stringify({ cpu: cpus()[0]?.model, node: process.version, threads, rounds, rows }, null, 1));
+    return;
+  }
+  console.log(`${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.versions.node}, ${threads} threads, least of ${rounds} rounds\n`);
+  const [base] = comparison.variants;
+  for (const phase of ['picture', 'prefill', 'decode'] as const) {
+    const rows = comparison.variants.filter((v) => costs.get(v)!.has(phase));
+    if (!rows.length) continue;
+    const bytes = phase === 'decode';
+    const one = costs.get(base!)!.get(phase) ?? costs.get(rows[0]!)!.get(phase)!;
+    const head = [
+      `${phase}`,
+      'ms',
+      'CPU ms',
+      'GFLOP',
+      ...(bytes ? ['weight GB'] : []),
+      'time ratio',
+      'CPU ratio',
+      bytes ? 'bytes ratio' : 'FLOP ratio',
+      'CPU / work',
+    ];
+    console.log(`| ${head.join(' | ')} |\n|${head.map(() => '---|').join('')}`);
+    for (const v of rows) {
+      const c = costs.get(v)!.get(phase)!;
+      const work = bytes ? c.weightGB / one.weightGB : c.gflop / one.gflop;
+      const cells = [c.ms, c.cpuMs].map((x) => x.toFixed(1));
+      cells.push(c.gflop.toPrecision(4), ...(bytes ? [c.weightGB.toFixed(3)] : []));
+      cells.push(...[c.ms / one.ms, c.cpuMs / one.cpuMs, work, c.cpuMs / one.cpuMs / work].map((x) => x.toFixed(3)));
+      console.log(`| ${v.name} | ${cells.join(' | ')} |`);
+    }
+    console.log('');
+  }
+}
