@@ -114,6 +114,26 @@ test('100 000 characters in less than quadratic time', { timeout: 120_000 }, asy
   }
 });
 
+test('10 000 random strings come back, normalised where the tokenizer normalises', async () => {
+  let state = 1;
+  const random = (n: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state % n;
+  };
+  // ASCII and its controls, accents and combining marks, CJK, emoji.
+  const ranges = [[0x20, 95], [0, 32], [0xa0, 0x500], [0x3000, 0x5000], [0x1f300, 0x500]] as const;
+  const character = (): number => {
+    const [first, count] = ranges[random(ranges.length)]!;
+    return first + random(count);
+  };
+  const strings = Array.from({ length: 10_000 }, () => String.fromCodePoint(...Array.from({ length: 1 + random(40) }, character)));
+  const folders = ['tiny-bpe', 'tiny-spm', 'tiny-tiktoken'].map((name) => loadTokenizer(localFolder(fixture(`tokenizer/${name}`))));
+  for (const [i, t] of (await Promise.all([llama(), ...folders])).entries()) {
+    const isNormalising = t.decode(t.encode('e\u0301')) === '\u00e9';
+    for (const text of strings) assert.equal(t.decode(t.encode(text)), isNormalising ? text.normalize('NFC') : text, `tokenizer ${i}`);
+  }
+});
+
 test('merges: lowest rank first, leftmost on ties, as the quadratic definition', () => {
   let state = 7;
   const random = (n: number): number => {
