@@ -81,3 +81,46 @@ test('7B in four bits: known sizes, and what makes it fit', async () => {
   assert.ok(edge.steps.length > 0 && edge.steps.every((s) => !s.fits));
   await checkpoint.files.close();
 });
+
+/** What a picture and the question after it cost, in TFLOP, and the rows that stand for the picture. */
+async function request(shape: string, options: object) {
+  const checkpoint = await openCheckpointFrom(nodePlatform, hollow(shape));
+  const e = await estimate(nodePlatform, checkpoint, { context: 2048, ...options });
+  await checkpoint.files.close();
+  return { parameters: e.parameters, rows: e.picture!.rows, picture: e.picture!.flops / 1e12, prefill: e.prefill.flops / 1e12 };
+}
+
+test('MQT and UHD: parameters and work of the released models, by their specs', async () => {
+  const near = (got: number, want: number, what: string) =>
+    assert.ok(Math.abs(got / want - 1) < 0.02, `${what}: got ${got}, expected ${want}`);
+  const vicuna7 = 6738415616;
+  const vicuna13 = 13015864320;
+  // CLIP without its last layer, which nothing reads.
+  const tower = 303507456 - 12596224 - 2048;
+
+  for (const [visualTokens, prefill] of [
+    [256, 3.774],
+    [16, 0.623],
+  ] as const) {
+    const mqt = await request('mqt-llava-7b', { textRows: 32, picture: { width: 640, height: 480 }, visualTokens });
+    assert.equal(mqt.parameters, vicuna7 + tower + 2 * 256 * 1024 + 4 * 1024 * 1025 + 6 * 1024 + 1024 * 4096);
+    assert.equal(mqt.rows, visualTokens);
+    near(mqt.picture, 0.37, 'tower and resampler');
+    near(mqt.prefill, prefill, 'prefill');
+  }
+
+  // Without the keys' bias, which falls out of the softmax.
+  const resampler = (queries: number) => 2 * queries * 5120 + 5120 * 1024 + 4 * 5120 * 5120 + 3 * 5120 + 6 * 5120 + 5120 * 5120;
+  const picture = { width: 672, height: 1008 };
+  const released = await request('llava-uhd-13b', { textRows: 0, picture, preResize: null });
+  assert.equal(released.parameters, vicuna13 + tower + resampler(144));
+  assert.equal(released.rows, 7 * 144 + 6);
+  near(released.prefill, 26.573, 'prefill');
+  // Projections before the sampling: 89 GFLOP a slice.
+  near(released.picture, 7 * (0.366 + 0.089), 'tower and resampler');
+  const paper = await request('llava-uhd-paper-13b', { textRows: 0, picture });
+  assert.equal(paper.parameters, vicuna13 + tower + resampler(64));
+  assert.equal(paper.rows, 7 * 64 + 6);
+  near(paper.prefill, 11.689, 'prefill');
+  near(paper.picture, 7 * (0.366 + 0.0773), 'tower and resampler');
+});

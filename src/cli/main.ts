@@ -7,7 +7,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { MIX_NAMES } from '../convert/mix.ts';
 import { PumiceError } from '../errors.ts';
 import { TARGETS } from '../estimate/advice.ts';
-import { SHAPES } from '../models/synth.ts';
+import { SHAPES, SYNTH_TYPES } from '../models/synth.ts';
 import { benchModel } from './benchModel.ts';
 import { convert, quantize } from './convert.ts';
 import { evaluate } from './eval.ts';
@@ -23,6 +23,8 @@ const number = (name: string) => (text: string) => {
   if (text.trim() === '' || Number.isNaN(n)) throw new InvalidArgumentError(`${name}: not a number: ${text}`);
   return n;
 };
+
+const pixelsOrNone = (text: string) => (text === 'none' ? text : number('--pre-resize')(text));
 
 const list = (value: string, before: readonly string[]) => [...before, value];
 
@@ -57,7 +59,7 @@ const asking = (command: Command): Command =>
     .option('--prune <method>', 'fewer picture rows: fastv:K:R, visionzip:DOMINANT:CONTEXTUAL, prumerge, prumerge-plus, tome:R')
     .option('--visual-tokens <m>', 'MQT: tokens that stand for a picture', number('--visual-tokens'))
     .option('--slices <n>', 'UHD: slices of a picture at most; 1: only the overview', number('--slices'))
-    .option('--pre-resize <pixels>', 'UHD: longer side before slicing, or none', (v) => (v === 'none' ? v : number('--pre-resize')(v)))
+    .option('--pre-resize <pixels>', 'UHD: longer side before slicing, or none', pixelsOrNone)
     .option('--explain <file>', 'write a PNG of how the picture was cut and where its tokens look')
     .option('--conversation <name>', 'built-in conversation, e.g. vicuna_v1')
     .option('--system <text>', 'system message')
@@ -151,6 +153,7 @@ program
   .option('--image <size>', 'width and height of the picture, such as 640x480, or none')
   .option('--visual-tokens <m>', 'tokens that stand for the picture, where the model has the choice', number('--visual-tokens'))
   .option('--slices <n>', 'slices of the picture at most, where the model has the choice', number('--slices'))
+  .option('--pre-resize <pixels>', 'longer side before slicing, or none, where the model has the choice', pixelsOrNone)
   .option('--context <rows>', 'rows that the KV cache holds', number('--context'))
   .option('--chunk <rows>', 'rows of a prefill chunk', number('--chunk'))
   .option('--text <rows>', 'rows of text in the prompt', number('--text'))
@@ -187,7 +190,8 @@ program
   .description('write a checkpoint of exact shapes with random weights, for measuring')
   .argument('<shape>', `one of ${[...SHAPES.keys()].join(', ')}`)
   .requiredOption('-o, --output <file>')
-  .addOption(new Option('--type <type>', 'type of the matrices').choices(['f16', 'q8_0', 'q4_0']).default('q4_0'))
+  .addOption(new Option('--type <type>', 'type of the matrices').choices(SYNTH_TYPES).default('q4_0'))
+  .addOption(new Option('--tower-type <type>', "type of the tower's and the projector's matrices").choices(SYNTH_TYPES).default('f16'))
   .action(synth);
 
 try {

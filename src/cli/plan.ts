@@ -6,11 +6,13 @@ import { type Estimate, type EstimateOptions, estimate, type Work } from '../est
 import { count } from '../graph/print.ts';
 import { openCheckpointFrom } from '../models/open.ts';
 import { nodePlatform } from '../runtime/node.ts';
+import { pictureOptions } from './run.ts';
 
 export interface PlanOptions {
   readonly image?: string;
   readonly visualTokens?: number;
   readonly slices?: number;
+  readonly preResize?: number | 'none';
   readonly context?: number;
   readonly chunk?: number;
   readonly cacheType?: 'f32' | 'f16' | 'q8';
@@ -32,8 +34,7 @@ export async function plan(model: string, o: PlanOptions): Promise<void> {
   try {
     const options: EstimateOptions = {
       ...(o.image === undefined ? {} : { picture: size(o.image) }),
-      ...(o.visualTokens === undefined ? {} : { visualTokens: o.visualTokens }),
-      ...(o.slices === undefined ? {} : { slices: o.slices }),
+      ...pictureOptions(o),
       ...(o.context === undefined ? {} : { context: o.context }),
       ...(o.chunk === undefined ? {} : { chunk: o.chunk }),
       ...(o.cacheType === undefined ? {} : { cacheType: `kv-${o.cacheType}` }),

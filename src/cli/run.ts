@@ -161,7 +161,8 @@ const loadOptions = (o: RunOptions): LoadOptions => ({
   ...(o.conversation === undefined ? {} : { conversation: o.conversation }),
 });
 
-const pictureOptions = (o: RunOptions): PictureOptions => ({
+/** Choices per picture out of the options of a command. */
+export const pictureOptions = (o: Pick<RunOptions, 'visualTokens' | 'slices' | 'preResize'>): PictureOptions => ({
   ...(o.visualTokens === undefined ? {} : { visualTokens: o.visualTokens }),
   ...(o.slices === undefined ? {} : { slices: o.slices }),
   ...(o.preResize === undefined ? {} : { preResize: o.preResize === 'none' ? null : o.preResize }),

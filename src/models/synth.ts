@@ -3,7 +3,9 @@
 import { InputError } from '../errors.ts';
 import { ggufHead, padding, tensorBytes, type WriteTensor, type WriteValue } from '../formats/ggufWriter.ts';
 import { f32ToF16 } from '../formats/half.ts';
-import type { StorageType } from '../formats/tensors.ts';
+import { BLOCKS, type StorageType } from '../formats/tensors.ts';
+import type { Json } from './config.ts';
+import { MQT_VARIANT, type SynthVariant, UHD_PAPER_VARIANT, UHD_VARIANT } from './synthResamplers.ts';
 
 export interface LanguageShape {
   readonly hidden: number;
@@ -13,8 +15,10 @@ export interface LanguageShape {
   readonly kvHeads: number;
   readonly vocabulary: number;
   readonly context: number;
-  /** With it the file also holds a tower (f16) and its projector. */
+  /** With it the file also holds a tower and its projector. */
   readonly tower?: TowerShape;
+  /** The projector, where it is not LLaVA-1.5's MLP. */
+  readonly variant?: SynthVariant;
 }
 
 export interface TowerShape {
@@ -39,14 +43,22 @@ const vicuna = (hidden: number, intermediate: number, layers: number, heads: num
   context: 4096,
 });
 
+const VICUNA_7B = vicuna(4096, 11008, 32, 32);
+const VICUNA_13B = vicuna(5120, 13824, 40, 40);
+
 /** Models by name: language models, and LLaVAs in one file. `overhead` is the smallest that runs: what is left is the executor's own cost. */
 export const SHAPES: ReadonlyMap<string, LanguageShape> = new Map([
   ['overhead', { hidden: 64, intermediate: 192, layers: 2, heads: 2, kvHeads: 2, vocabulary: 320, context: 512 }],
   ['llama-1.1b', { hidden: 2048, intermediate: 5632, layers: 22, heads: 32, kvHeads: 4, vocabulary: 32000, context: 2048 }],
-  ['vicuna-7b', vicuna(4096, 11008, 32, 32)],
-  ['vicuna-13b', vicuna(5120, 13824, 40, 40)],
-  ['llava-1.5-7b', { ...vicuna(4096, 11008, 32, 32), tower: CLIP_L_336 }],
-  ['llava-1.5-13b', { ...vicuna(5120, 13824, 40, 40), tower: CLIP_L_336 }],
+  ['vicuna-7b', VICUNA_7B],
+  ['vicuna-13b', VICUNA_13B],
+  ['llava-1.5-7b', { ...VICUNA_7B, tower: CLIP_L_336 }],
+  ['llava-1.5-13b', { ...VICUNA_13B, tower: CLIP_L_336 }],
+  ['mqt-llava-7b', { ...VICUNA_7B, tower: CLIP_L_336, variant: MQT_VARIANT }],
+  ['llava-uhd-7b', { ...VICUNA_7B, tower: CLIP_L_336, variant: UHD_VARIANT }],
+  ['llava-uhd-13b', { ...VICUNA_13B, tower: CLIP_L_336, variant: UHD_VARIANT }],
+  ['llava-uhd-paper-7b', { ...VICUNA_7B, tower: CLIP_L_336, variant: UHD_PAPER_VARIANT }],
+  ['llava-uhd-paper-13b', { ...VICUNA_13B, tower: CLIP_L_336, variant: UHD_PAPER_VARIANT }],
 ]);
 
 /** A file as pieces to be written one after the other. */
@@ -55,8 +67,8 @@ export interface SynthFile {
   pieces(): Generator<Uint8Array>;
 }
 
-/** A GGUF model of architecture llama; matrices of the language model in `type`, norms f32. Random, the same for the same name. */
-export function synthModel(name: string, type: StorageType): SynthFile {
+/** A GGUF model of architecture llama; matrices of the language model in `type`, of tower and projector in `towerType`, norms f32. Random, the same for the same name. */
+export function synthModel(name: string, type: StorageType, towerType: StorageType = 'f16'): SynthFile {
   const s = SHAPES.get(name);
   if (!s) throw new InputError(`synth: unknown shape ${name}: known are ${[...SHAPES.keys()].join(', ')}`);
   const kv = (s.hidden / s.heads) * s.kvHeads;
@@ -77,7 +89,10 @@ export function synthModel(name: string, type: StorageType): SynthFile {
     { name: 'output_norm.weight', type: 'f32', shape: [s.hidden] },
     { name: 'output.weight', type, shape: [s.vocabulary, s.hidden] },
   );
-  if (s.tower) tensors.push(...towerTensors(s.tower, s.hidden));
+  if (s.tower) {
+    tensors.push(...towerTensors(s.tower, towerType));
+    tensors.push(...(s.variant?.tensors(s.hidden, s.tower.hidden, towerType) ?? mlpTensors(s.tower.hidden, s.hidden, towerType)));
+  }
   const { head, bytes } = ggufHead(metadata(name, s), tensors);
   return {
     bytes: head.length + bytes.reduce((n, b) => n + b + padding(b), 0),
@@ -115,14 +130,12 @@ function metadata(name: string, s: LanguageShape): Map<string, WriteValue> {
     ['tokenizer.ggml.bos_token_id', u32(1)],
     ['tokenizer.ggml.eos_token_id', u32(2)],
     ...(s.tower ? towerMetadata(s.tower) : []),
+    ...(s.tower && s.variant ? ownMetadata(s, s.tower, s.variant) : []),
   ]);
 }
 
-function towerTensors(t: TowerShape, width: number): WriteTensor[] {
+function towerTensors(t: TowerShape, type: StorageType): WriteTensor[] {
   const tensors: WriteTensor[] = [];
-  const matrix = (name: string, ...shape: number[]) => {
-    tensors.push({ name: `${name}.weight`, type: 'f16', shape }, { name: `${name}.bias`, type: 'f32', shape: [shape[0]!] });
-  };
   const norm = (name: string) => {
     for (const part of ['weight', 'bias']) tensors.push({ name: `${name}.${part}`, type: 'f32', shape: [t.hidden] });
   };
@@ -134,15 +147,65 @@ function towerTensors(t: TowerShape, width: number): WriteTensor[] {
   );
   norm('v.pre_ln');
   for (let i = 0; i < t.layers; i++) {
-    for (const n of ['attn_q', 'attn_k', 'attn_v', 'attn_out']) matrix(`v.blk.${i}.${n}`, t.hidden, t.hidden);
+    for (const n of ['attn_q', 'attn_k', 'attn_v', 'attn_out']) tensors.push(...layer(`v.blk.${i}.${n}`, type, t.hidden, t.hidden));
     norm(`v.blk.${i}.ln1`);
     norm(`v.blk.${i}.ln2`);
-    matrix(`v.blk.${i}.ffn_up`, t.intermediate, t.hidden);
-    matrix(`v.blk.${i}.ffn_down`, t.hidden, t.intermediate);
+    tensors.push(...layer(`v.blk.${i}.ffn_up`, type, t.intermediate, t.hidden));
+    tensors.push(...layer(`v.blk.${i}.ffn_down`, type, t.hidden, t.intermediate));
   }
-  matrix('mm.0', width, t.hidden);
-  matrix('mm.2', width, width);
   return tensors;
+}
+
+const mlpTensors = (from: number, width: number, type: StorageType): WriteTensor[] => [
+  ...layer('mm.0', type, width, from),
+  ...layer('mm.2', type, width, width),
+];
+
+const layer = (name: string, type: StorageType, out: number, from: number): WriteTensor[] => [
+  { name: `${name}.weight`, type, shape: [out, from] },
+  { name: `${name}.bias`, type: 'f32', shape: [out] },
+];
+
+/** Keys of the files that pumice writes, which variants need. */
+function ownMetadata(s: LanguageShape, t: TowerShape, variant: SynthVariant): [string, WriteValue][] {
+  const json = (value: Json): WriteValue => ({ type: 'string', value: JSON.stringify(value) });
+  return [
+    ['pumice.layers', { type: 'u32', value: s.layers }],
+    [
+      'pumice.config',
+      json({
+        model_type: 'llava_llama',
+        hidden_size: s.hidden,
+        intermediate_size: s.intermediate,
+        num_hidden_layers: s.layers,
+        num_attention_heads: s.heads,
+        num_key_value_heads: s.kvHeads,
+        vocab_size: s.vocabulary,
+        max_position_embeddings: s.context,
+        rms_norm_eps: 1e-5,
+        mm_hidden_size: t.hidden,
+        mm_vision_tower: 'inside',
+        mm_vision_select_layer: -2,
+        mm_vision_select_feature: 'patch',
+        image_aspect_ratio: 'pad',
+        ...variant.config,
+      }),
+    ],
+    [
+      'pumice.vision',
+      json({
+        hidden_size: t.hidden,
+        intermediate_size: t.intermediate,
+        // The last one is never run, and not in the file.
+        num_hidden_layers: t.layers + 1,
+        num_attention_heads: t.heads,
+        image_size: t.imageSize,
+        patch_size: t.patch,
+        hidden_act: 'quick_gelu',
+      }),
+    ],
+    ['pumice.preprocessor', json({ size: { shortest_edge: t.imageSize }, crop_size: { height: t.imageSize, width: t.imageSize } })],
+  ];
 }
 
 function towerMetadata(t: TowerShape): [string, WriteValue][] {
@@ -173,6 +236,9 @@ function vocabulary(size: number): string[] {
   });
 }
 
+/** Types that random matrices can have. */
+export const SYNTH_TYPES: readonly StorageType[] = ['f16', 'q8_0', 'q6_k', 'q5_0', 'q4_0'];
+
 const POOL_BLOCKS = 2 ** 15;
 
 /** Random blocks of a type: weights of a standard deviation near 0.02, norms near 1. */
@@ -194,17 +260,29 @@ function pool(type: StorageType): Uint8Array {
     case 'f16':
       return new Uint8Array(Uint16Array.from({ length: POOL_BLOCKS }, () => f32ToF16((next() / 2 ** 32 - 0.5) * 0.07)).buffer);
     case 'q8_0':
+    case 'q5_0':
     case 'q4_0': {
-      const size = type === 'q4_0' ? 18 : 34;
+      const size = BLOCKS[type].bytes;
+      const steps = { q8_0: 16, q5_0: 2, q4_0: 1 }[type];
       const bytes = new Uint8Array(POOL_BLOCKS * size);
       for (let b = 0; b < bytes.length; b += size) {
-        bytes.set(half(type === 'q4_0' ? scale() : scale() / 16), b);
+        bytes.set(half(scale() / steps), b);
         for (let i = 2; i < size; i++) bytes[b + i] = next() >>> 13;
       }
       return bytes;
     }
+    case 'q6_k': {
+      const { bytes: size } = BLOCKS.q6_k;
+      const bytes = new Uint8Array(POOL_BLOCKS * size);
+      for (let b = 0; b < bytes.length; b += size) {
+        for (let i = 0; i < 192; i++) bytes[b + i] = next() >>> 13;
+        for (let i = 192; i < 208; i++) bytes[b + i] = 64 + ((next() >>> 13) % 64);
+        bytes.set(half(scale() / 256), b + 208);
+      }
+      return bytes;
+    }
     default:
-      throw new InputError(`synth: no random blocks of type ${type}: use f16, q8_0 or q4_0`);
+      throw new InputError(`synth: no random blocks of type ${type}: use ${SYNTH_TYPES.join(', ')}`);
   }
 }
 
