@@ -10,8 +10,11 @@ import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/formats/half
 import { bufferSource, type Folder } from '../../src/formats/source.ts';
 import type { TensorFiles } from '../../src/formats/tensors.ts';
 import { assertClose, floats, loadTensors } from '../../src/golden/compare.ts';
+import { nodePlatform } from '../../src/runtime/node.ts';
 import { localFolder } from '../../src/runtime/nodeFiles.ts';
+import { addProduct } from '../../src/runtime/products.ts';
 import { fixture } from '../fixtures.ts';
+import { random } from '../harness.ts';
 
 const root = fixture('formats/lora');
 
@@ -208,6 +211,20 @@ test('scale, transposition, types', async () => {
   assert.equal((await valuesOf(half, 'm.weight'))[0], f16ToF32(f32ToF16(f16ToF32(f32ToF16(0.1)) + 2 * Math.fround(0.05))));
   const brain = await merge(base({ 'm.weight': { dtype: 'BF16', shape: [2, 3], data: bits(f32ToBf16) } }), tenth);
   assert.equal((await valuesOf(brain, 'm.weight'))[0], Math.fround(bf16ToF32(f32ToBf16(0.1)) + 2 * Math.fround(0.05)));
+});
+
+test("the kernels' product is the definition's, also where calls overlap and sizes change", async () => {
+  const add = addProduct(nodePlatform);
+  const one = async (rows: number, cols: number, depth: number, seed: number): Promise<void> => {
+    const [left, right, values] = [random(rows * depth, seed), random(cols * depth, seed + 1), random(rows * cols, seed + 2)];
+    const want = Array.from(values, (value, i) => {
+      const [a, b] = [Math.floor(i / cols) * depth, (i % cols) * depth];
+      return left.subarray(a, a + depth).reduce((sum, x, k) => sum + x * right[b + k]!, value);
+    });
+    await add(values, left, right, depth);
+    for (const [i, w] of want.entries()) assert.ok(Math.abs(values[i]! - w) <= 1e-5 * (1 + Math.abs(w)), `${rows} ${cols} ${depth}: ${i}`);
+  };
+  await Promise.all([one(5, 19, 3, 1), one(1, 8, 64, 4), one(5, 19, 3, 7), one(33, 70, 17, 10)]);
 });
 
 test('what was trained whole beside the factors', async () => {

@@ -11,7 +11,9 @@ import { InputError } from '../errors.ts';
 import { type GgufFile, openGguf, openGgufParts } from '../formats/gguf.ts';
 import { backboneOf } from '../models/backbones.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
+import { nodePlatform } from '../runtime/node.ts';
 import { fileSource, folderAndFile, localFolder } from '../runtime/nodeFiles.ts';
+import { addProduct } from '../runtime/products.ts';
 import { ggufTokenizer } from '../tokenizer/toGguf.ts';
 import { writeWhole } from './writeFile.ts';
 
@@ -61,6 +63,7 @@ async function fromFolder(input: string, o: ConvertOptions): Promise<Input> {
   if (o.inMmproj !== undefined) throw new InputError(`${input}: is a directory: in-mmproj belongs to a GGUF file`);
   const folder = localFolder(input);
   const checkpoint = await openHubFolder(folder, {
+    addProduct: addProduct(nodePlatform),
     ...(o.tower === undefined ? {} : { tower: localFolder(o.tower) }),
     ...(o.adapter === undefined ? {} : { adapter: localFolder(o.adapter) }),
   });

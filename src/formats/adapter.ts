@@ -4,7 +4,7 @@ import { FormatError, InputError, UnsupportedError } from '../errors.ts';
 import { openFirst, openProjector } from './checkpoint.ts';
 import { joined } from './joined.ts';
 import { isObject, parseJson } from './json.ts';
-import { type LoraConfig, type LoraPair, mergedLora } from './lora.ts';
+import { type AddProduct, type LoraConfig, type LoraPair, mergedLora } from './lora.ts';
 import { closeAll } from './places.ts';
 import { renamed } from './renamed.ts';
 import type { Folder } from './source.ts';
@@ -22,6 +22,7 @@ const FACTOR = /^(?:base_model\.model\.)?(.+)\.lora_(embedding_)?([AB])(?:\.defa
  * Lays an adapter's folder over a base: LoRA factors are merged as the tensors are read, `non_lora_trainables` and a projector of its own replace the
  * base's tensors. Closing the result closes the base.
  * @param mapName what the base's names were mapped by, where they were; adapters have the names of the checkpoint they were trained on
+ * @param addProduct adds the products of factors; default: a plain loop, many times slower than the kernels
  * @throws InputError where the folder has nothing of these; FormatError `structure` where it does not fit the base; UnsupportedError for DoRA and
  *   other methods than LoRA. The base stays open when it throws.
  */
@@ -29,6 +30,7 @@ export async function withAdapter(
   base: TensorFiles,
   folder: Folder,
   mapName: (name: string) => string = (name) => name,
+  addProduct?: AddProduct,
 ): Promise<TensorFiles> {
   const opened: TensorFiles[] = [];
   const keep = (files: TensorFiles | undefined): TensorFiles | undefined => {
@@ -52,7 +54,7 @@ export async function withAdapter(
     const saved = renamed(factors, (name) => (name.includes('.lora_') ? null : mapName(savedName(name))));
     // The merged view closes the factors.
     const under = joined([...sets, { ...saved, close: async () => {} }, base]);
-    return mergedLora(under, factors, readPairs(factors, mapName), await readConfig(folder));
+    return mergedLora(under, factors, readPairs(factors, mapName), await readConfig(folder), addProduct);
   } catch (error) {
     await closeAll(opened);
     throw error;

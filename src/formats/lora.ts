@@ -1,8 +1,8 @@
 // LoRA merged at load: a view of a base's tensors that gives W + s B A row by row as it is read, s = alpha / r. Nothing is merged before it is asked for,
 // so the base never lies in memory twice.
 //
-// Sums run in float64 and are rounded once: to f16 where the base is f16 (the merged tensor keeps its size), else to f32. bf16 becomes f32, since its
-// eight bits would swallow most of an adapter, and matrices of bf16 are f32 in memory anyway.
+// The sum is f16 where the base is f16 (the merged tensor keeps its size), else f32. bf16 becomes f32, since its eight bits would swallow most of an
+// adapter.
 
 import { FormatError, InputError, UnsupportedError } from '../errors.ts';
 import { bf16ToF32, f16ToF32, f32ToF16 } from './half.ts';
@@ -26,12 +26,15 @@ export interface LoraPair {
   readonly transposed: boolean;
 }
 
+/** values [rows, cols] += left [rows, depth] right [cols, depth]ᵀ, all f32: what `addProduct` of the runtime does with its kernels. */
+export type AddProduct = (values: Float32Array, left: Float32Array, right: Float32Array, depth: number) => Promise<void>;
+
 /** delta[row, col] = sum over k of left[row * r + k] * right[col * r + k], scaled already. */
 interface Factors {
   readonly name: string;
   readonly r: number;
-  readonly left: Float64Array;
-  readonly right: Float64Array;
+  readonly left: Float32Array;
+  readonly right: Float32Array;
 }
 
 const FLOATS: readonly StorageType[] = ['f32', 'f16', 'bf16'];
@@ -40,7 +43,13 @@ const FLOATS: readonly StorageType[] = ['f32', 'f16', 'bf16'];
  * The tensors of `base` with the products of `pairs` added; `pairs` is keyed by the base's tensor names. Closing the view closes both sets.
  * @throws FormatError `structure` for a name that the base lacks or shapes that do not fit; UnsupportedError for tensors that are no float matrices
  */
-export function mergedLora(base: TensorFiles, adapter: TensorFiles, pairs: ReadonlyMap<string, LoraPair>, config: LoraConfig): TensorFiles {
+export function mergedLora(
+  base: TensorFiles,
+  adapter: TensorFiles,
+  pairs: ReadonlyMap<string, LoraPair>,
+  config: LoraConfig,
+  addProduct: AddProduct = plainProduct,
+): TensorFiles {
   const tensors = new Map(base.tensors);
   for (const [name, pair] of pairs) tensors.set(name, checkedPair(base, adapter, name, pair, config));
   let kept: Factors | null = null;
@@ -68,7 +77,8 @@ export function mergedLora(base: TensorFiles, adapter: TensorFiles, pairs: Reado
       const raw = new Uint8Array(count * cols * BLOCKS[stored.type].bytes);
       await base.readInto(stored, raw, first * cols * BLOCKS[stored.type].bytes);
       const values = widened(stored.type, raw);
-      addProduct(values, await factorsOf(tensor.name, pair), first, count, cols);
+      const { left, right, r } = await factorsOf(tensor.name, pair);
+      await addProduct(values, left.subarray(first * r, (first + count) * r), right, r);
       const skip = from - first * rowBytes;
       target.set(narrowed(merged.type, values).subarray(skip, skip + target.byteLength));
     },
@@ -121,84 +131,24 @@ async function readFactors(adapter: TensorFiles, name: string, pair: LoraPair, c
   const scale = config.alpha / (config.rankStabilized ? Math.sqrt(r) : r);
   // (B A)^T = A^T B^T: the factors change places.
   const flip = pair.transposed || config.fanInFanOut;
-  const columns = new Float64Array(a.length);
+  const columns = new Float32Array(a.length);
   const width = a.length / r;
   for (let i = 0; i < a.length; i++) columns[(i % width) * r + Math.floor(i / width)] = a[i]!;
-  const rows = new Float64Array(b);
-  const [left, right] = flip ? [columns, rows] : [rows, columns];
+  const [left, right] = flip ? [columns, b] : [b, columns];
   for (let i = 0; i < left.length; i++) left[i]! *= scale;
   return { name, r, left, right };
 }
 
-/**
- * values[i, j] += left[first + i] . right[j]. Tiles of 4 x 2 keep eight sums in registers: twice as fast as going row by row. At the ends a tile
- * computes its last row or column again and drops it.
- */
-function addProduct(values: Float32Array, { r, left, right }: Factors, first: number, count: number, cols: number): void {
-  // No destructuring below: engines build the array in each turn.
-  const sums = new Float64Array(8);
-  for (let i = 0; i < count; i += 4) {
-    const a = (first + i) * r;
-    const b = (first + Math.min(i + 1, count - 1)) * r;
-    const c = (first + Math.min(i + 2, count - 1)) * r;
-    const d = (first + Math.min(i + 3, count - 1)) * r;
-    for (let j = 0; j < cols; j += 2) {
-      tile(sums, left, right, r, a, b, c, d, j * r, Math.min(j + 1, cols - 1) * r);
-      for (let n = 0; n < 8; n++) {
-        const row = i + (n >> 1);
-        const col = j + (n & 1);
-        if (row < count && col < cols) values[row * cols + col]! += sums[n]!;
-      }
-    }
+/** The definition, for whom no kernels are at hand: right and slow. */
+const plainProduct: AddProduct = async (values, left, right, depth) => {
+  const cols = right.length / depth;
+  for (let i = 0; i < values.length; i++) {
+    const [a, b] = [Math.floor(i / cols) * depth, (i % cols) * depth];
+    let sum = 0;
+    for (let k = 0; k < depth; k++) sum += left[a + k]! * right[b + k]!;
+    values[i]! += sum;
   }
-}
-
-/** The products of four rows of `left` (at a, b, c, d) and two of `right` (at p, q), row by row. */
-function tile(
-  sums: Float64Array,
-  left: Float64Array,
-  right: Float64Array,
-  r: number,
-  a: number,
-  b: number,
-  c: number,
-  d: number,
-  p: number,
-  q: number,
-): void {
-  let a0 = 0;
-  let a1 = 0;
-  let b0 = 0;
-  let b1 = 0;
-  let c0 = 0;
-  let c1 = 0;
-  let d0 = 0;
-  let d1 = 0;
-  for (let k = 0; k < r; k++) {
-    const x = right[p + k]!;
-    const y = right[q + k]!;
-    const la = left[a + k]!;
-    const lb = left[b + k]!;
-    const lc = left[c + k]!;
-    const ld = left[d + k]!;
-    a0 += la * x;
-    a1 += la * y;
-    b0 += lb * x;
-    b1 += lb * y;
-    c0 += lc * x;
-    c1 += lc * y;
-    d0 += ld * x;
-    d1 += ld * y;
-  }
-  sums[0] = a0;
-  sums[1] = a1;
-  sums[2] = b0;
-  sums[3] = b1;
-  sums[4] = c0;
-  sums[5] = c1;
-  sums[6] = d0;
-  sums[7] = d1;
-}
+};
 
 /** Every binary16 as float32, made on first use: matrices have billions of values. */
 let halves: Float32Array | null = null;
@@ -219,8 +169,16 @@ function widened(type: StorageType, bytes: Uint8Array): Float32Array {
 
 function narrowed(type: StorageType, values: Float32Array): Uint8Array {
   if (type !== 'f16') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  // Not `Uint16Array.from`: its iterator takes longer than the product.
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const bits = new Uint16Array(values.length);
-  for (let i = 0; i < values.length; i++) bits[i] = f32ToF16(values[i]!);
+  for (let i = 0; i < values.length; i++) {
+    const word = words[i]!;
+    const magnitude = word & 0x7fffffff;
+    // Normal numbers of both formats, as all but a few weights are: round the 13 bits away, to even on ties.
+    bits[i] =
+      magnitude >= 0x38800000 && magnitude < 0x477ff000
+        ? ((word >>> 16) & 0x8000) | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13)
+        : f32ToF16(values[i]!);
+  }
   return new Uint8Array(bits.buffer);
 }

@@ -6,7 +6,9 @@ import { type Piece, Session } from '../generate/session.ts';
 import type { Config } from '../models/config.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
 import type { Checkpoint } from '../models/model.ts';
+import { nodePlatform } from '../runtime/node.ts';
 import { localFolder } from '../runtime/nodeFiles.ts';
+import { addProduct } from '../runtime/products.ts';
 import { assertSame, type GoldenCase, integers, loadTensors, readCase } from './compare.ts';
 import { Comparison, compareScore, encodePictures, greedy, picture, standardCase, withModel } from './endToEnd.ts';
 import type { CaseRunner } from './runner.ts';
@@ -41,7 +43,10 @@ const llavaRad: CaseRunner = {
   async run(dir) {
     const { c, inputs, expected } = await load(dir);
     const open = async (change: (config: Config) => Config) => {
-      const checkpoint = withHeads(await openHubFolder(localFolder(join(dir, 'base')), { adapter: localFolder(dir) }), c);
+      const checkpoint = withHeads(
+        await openHubFolder(localFolder(join(dir, 'base')), { adapter: localFolder(dir), addProduct: addProduct(nodePlatform) }),
+        c,
+      );
       return { ...checkpoint, config: change(checkpoint.config) };
     };
     // The last block's output is no part of the model: the tower is run once more for it alone.
@@ -62,7 +67,7 @@ const shareCaptioner: CaseRunner = {
   matches: (system, name) => system === SYSTEM && name === 'share-captioner',
   async run(dir) {
     const { c, inputs, expected } = await load(dir);
-    const opened = withHeads(await openHubFolder(localFolder(dir)), c);
+    const opened = withHeads(await openHubFolder(localFolder(dir), { addProduct: addProduct(nodePlatform) }), c);
     const { heads } = c.params.qformer as { heads: number };
     await withModel({ ...opened, config: opened.config.with({ qformer_heads: heads }) }, {}, async (m) => {
       const cmp = new Comparison(c, expected);

@@ -2,7 +2,7 @@
 // model's LoRA factors among them; sizes of tower and Q-Former stand in no config.
 
 import { readPairs } from '../formats/adapter.ts';
-import { mergedLora } from '../formats/lora.ts';
+import { type AddProduct, mergedLora } from '../formats/lora.ts';
 import { renamed } from '../formats/renamed.ts';
 import type { TensorFiles } from '../formats/tensors.ts';
 import { Config } from './config.ts';
@@ -33,7 +33,7 @@ const LANGUAGE = 'internlm_model.';
  * The tensors under canonical names with the factors merged; the tower's stand below `prefix`. Closing the view closes the files.
  * @throws FormatError where there is no tower, or factors do not fit; what mergedLora throws
  */
-export function composerTower(files: TensorFiles, c: Config, prefix: string): OpenedTower {
+export function composerTower(files: TensorFiles, c: Config, prefix: string, addProduct?: AddProduct): OpenedTower {
   const named = renamed(files, (name) =>
     name.startsWith(LANGUAGE) ? name.slice(LANGUAGE.length) : name.replace(/^visual_encoder\./, `${prefix}.`),
   );
@@ -41,20 +41,16 @@ export function composerTower(files: TensorFiles, c: Config, prefix: string): Op
   const side = sizes.size('image_size');
   // Pictures are stretched: nothing is padded or cut off.
   const preprocessor = new Config(sizes.where, { size: { height: side, width: side }, do_center_crop: false });
-  return { files: withOwnLora(named, c.object('internlm_lora')), vision: { config: sizes, preprocessor } };
+  return { files: withOwnLora(named, c.object('internlm_lora'), addProduct), vision: { config: sizes, preprocessor } };
 }
 
-function withOwnLora(files: TensorFiles, lora: Config | undefined): TensorFiles {
+function withOwnLora(files: TensorFiles, lora: Config | undefined, addProduct?: AddProduct): TensorFiles {
   if (!lora) return files;
   const isFactor = (name: string) => name.includes('.lora_');
   const base = renamed(files, (name) => (isFactor(name) ? null : name));
   // The merged view closes the files once, as the base.
   const factors = { ...renamed(files, (name) => (isFactor(name) ? name : null)), close: async () => {} };
   const config = { alpha: lora.number('lora_alpha'), fanInFanOut: false, rankStabilized: false };
-  return mergedLora(
-    base,
-    factors,
-    readPairs(factors, (name) => name),
-    config,
-  );
+  const pairs = readPairs(factors, (name) => name);
+  return mergedLora(base, factors, pairs, config, addProduct);
 }

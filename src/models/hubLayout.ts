@@ -4,6 +4,7 @@ import { InputError } from '../errors.ts';
 import { withAdapter } from '../formats/adapter.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { joined } from '../formats/joined.ts';
+import type { AddProduct } from '../formats/lora.ts';
 import { renamed } from '../formats/renamed.ts';
 import type { Folder } from '../formats/source.ts';
 import type { TensorFiles } from '../formats/tensors.ts';
@@ -44,10 +45,12 @@ export interface HubOptions {
   readonly tower?: Folder | undefined;
   /** What a training run changed: LoRA factors, `non_lora_trainables.bin`, or `mm_projector.bin` alone. Its config.json counts where it has one. */
   readonly adapter?: Folder | undefined;
+  /** Adds the products of LoRA factors; default: a plain loop, many times slower than the kernels. */
+  readonly addProduct?: AddProduct;
 }
 
 /** Opens a directory as it is on the hub. */
-export async function openHubFolder(folder: Folder, { tower, adapter }: HubOptions = {}): Promise<Checkpoint> {
+export async function openHubFolder(folder: Folder, { tower, adapter, addProduct }: HubOptions = {}): Promise<Checkpoint> {
   const home = adapter !== undefined && (await adapter.list()).includes('config.json') ? adapter : folder;
   const raw = Config.parse(`${home.name}/config.json`, await readText(home, 'config.json'));
   const own = await openCheckpoint(folder);
@@ -56,11 +59,11 @@ export async function openHubFolder(folder: Folder, { tower, adapter }: HubOptio
   const config = native ? canonicalConfig(raw) : moe ? moeLayoutConfig(raw) : raw;
   const name = native ? canonicalName : moe ? moeLayoutName : undefined;
   const plain = name ? renamed(own, name) : own;
-  const files = adapter === undefined ? plain : await withAdapter(plain, adapter, name);
+  const files = adapter === undefined ? plain : await withAdapter(plain, adapter, name, addProduct);
   const base = { name: folder.name, config, tokenizer: () => loadTokenizer(folder), ...(await chatTemplate(folder)) };
 
   if (isComposer(raw)) {
-    const { files: all, vision } = composerTower(files, raw, TOWER);
+    const { files: all, vision } = composerTower(files, raw, TOWER, addProduct);
     return { ...base, ...COMPOSER_CHAT, config: composerConfig(raw), files: all, vision };
   }
   if (native) {

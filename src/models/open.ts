@@ -6,6 +6,7 @@ import { openGguf, openGgufParts } from '../formats/gguf.ts';
 import { openSource, type SourceInput } from '../formats/openSource.ts';
 import type { Folder } from '../formats/source.ts';
 import type { Download, Opened, Platform } from '../runtime/platform.ts';
+import { addProduct } from '../runtime/products.ts';
 import { openGgufPair } from './ggufLayout.ts';
 import { openHubFolder } from './hubLayout.ts';
 import type { Checkpoint } from './model.ts';
@@ -33,7 +34,7 @@ export async function openCheckpointFrom(platform: Platform, model: ModelSource,
         options.adapter,
         'adapter: is a file: a directory with adapter_config.json is expected',
       );
-      return openHubFolder(opened.folder, { tower, adapter });
+      return openHubFolder(opened.folder, { tower, adapter, addProduct: addProduct(platform) });
     }
     const file = await openGgufOf(opened);
     try {
