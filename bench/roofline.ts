@@ -7,7 +7,7 @@ import type { Build } from '../src/runtime/platform.ts';
 export interface Roofline {
   /** f32 multiply-adds, 10⁹/s. */
   readonly f32: number;
-  /** 8-bit multiply-adds by this build's dot instruction, 10⁹/s. */
+  /** 8-bit multiply-adds by this build's fastest dot (relaxed: into 16-bit sums, as the kernels do), 10⁹/s. */
   readonly i8: number;
   /** Reading memory that no cache holds, 10⁹ bytes/s. */
   readonly memory: number;
