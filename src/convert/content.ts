@@ -18,7 +18,7 @@ export interface OutTensor {
   readonly parts: readonly TensorInfo[];
   /** Heads whose rows change from split-half to interleaved order of rope: row 2k + s becomes what was row s * (dim / 2) + k. */
   readonly interleave?: number;
-  /** f32 [row length]: weight of each column's errors. */
+  /** f32 [row length], of stacked experts [experts, row length]: weight of each column's errors. */
   readonly importance?: Float32Array;
 }
 

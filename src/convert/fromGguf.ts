@@ -5,7 +5,7 @@ import type { GgufFile } from '../formats/gguf.ts';
 import { ggufTextConfig, hasTower } from '../formats/ggufConfig.ts';
 import type { GgufContent, Metadata, OutTensor } from './content.ts';
 import type { Importance } from './imatrix.ts';
-import { type Mix, typeInMix } from './mix.ts';
+import { isRouter, type Mix, typeInMix } from './mix.ts';
 
 /** Facts of one file that a new one does not share. */
 const OWN_FACTS = /^(general\.alignment|split\.)/;
@@ -34,7 +34,10 @@ const isTower = (name: string): boolean => /^(v|mm)\./.test(name) || name === 'm
 export function asPair({ metadata, tensors }: GgufContent, where: string): { model: GgufContent; mmproj: GgufContent } {
   const tower = tensors.filter((t) => isTower(t.name));
   const language = tensors.filter((t) => !isTower(t.name));
-  const odd = tensors.find((t) => /^(model|transformer)\./.test(t.name) && t.name !== 'model.image_newline');
+  const odd = tensors.find(
+    (t) =>
+      (/^(model|transformer)\./.test(t.name) && t.name !== 'model.image_newline') || (isRouter(t.name) && metadata.has('pumice.config')),
+  );
   if (odd) throw new InputError(`${where}: ${odd.name}: a llama.cpp pair has no place for it: write one file instead`);
   if (tower.length === 0) throw new InputError(`${where}: has no tower: nothing to write to a projector file`);
   const own: Metadata = new Map([...metadata].filter(([key]) => !key.startsWith('clip.') && !key.startsWith('pumice.')));
@@ -58,10 +61,11 @@ export function inMix(content: GgufContent, mix: Mix, layers: number, groups: nu
   const tensors = content.tensors.map((t): OutTensor => {
     const type = typeInMix(mix, t.name, t.shape, t.parts[0]!.type, context);
     const weights = ['token_embd.weight', 'output.weight'].includes(t.name) ? undefined : importance?.get(t.name);
-    if (weights !== undefined && weights.length !== t.shape.at(-1))
+    const columns = t.shape.at(-1)! * (t.shape.length === 3 ? t.shape[0]! : 1);
+    if (weights !== undefined && weights.length !== columns)
       throw new FormatError(
         'structure',
-        `imatrix: ${t.name}: got ${weights.length} columns, ${t.shape.at(-1)} are expected: is it of another model?`,
+        `imatrix: ${t.name}: got ${weights.length} columns, ${columns} are expected: is it of another model?`,
       );
     return { ...t, type, ...(weights ? { importance: weights } : {}) };
   });

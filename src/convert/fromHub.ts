@@ -8,6 +8,7 @@
 //   pumice.tokenizer.legacy   sentencepiece: a text after an added token gets a prefix
 
 import { FormatError } from '../errors.ts';
+import { expertPlace } from '../formats/experts.ts';
 import { clipGgufNames } from '../formats/ggufNames.ts';
 import type { WriteValue } from '../formats/ggufWriter.ts';
 import type { StorageType, TensorInfo } from '../formats/tensors.ts';
@@ -17,8 +18,8 @@ import type { Checkpoint } from '../models/model.ts';
 import { type GgufContent, inOrder, type Metadata, type OutTensor } from './content.ts';
 import { inMix } from './fromGguf.ts';
 import type { Importance } from './imatrix.ts';
-import { isLeftOver, languageKeys, languageTarget } from './language.ts';
-import type { Mix } from './mix.ts';
+import { isLeftOver, type LanguageTarget, languageKeys, languageTarget } from './language.ts';
+import { isRouter, type Mix } from './mix.ts';
 import { towerDepth, towerKeys } from './tower.ts';
 
 export interface HubOptions {
@@ -62,14 +63,12 @@ export function hubContent(checkpoint: Checkpoint, options: HubOptions = {}): Gg
   const byName = new Map<string, { parts: TensorInfo[]; shape: readonly number[] }>();
   for (const info of files.tensors.values()) {
     if (isLeftOver(info.name) || isAbove(info.name, depth)) continue;
-    // Norms of single heads become one matrix.
-    const [, stem, head] = /^(.*_layernorm)\.norms\.(\d+)\.weight$/.exec(info.name) ?? [];
-    const hub = stem === undefined ? info.name : `${stem}.weight`;
-    const name = target.nameOf(hub) ?? clipName(hub) ?? info.name;
+    const place = stackPlace(info.name, target);
+    const name = place?.stack ?? target.nameOf(info.name) ?? clipName(info.name) ?? info.name;
     const entry = byName.get(name) ?? { parts: [], shape: info.shape };
-    if (stem !== undefined && name !== info.name) {
-      entry.parts[Number(head)] = info;
-      byName.set(name, { parts: entry.parts, shape: [entry.parts.length, info.shape.at(-1)!] });
+    if (place) {
+      entry.parts[place.at] = info;
+      byName.set(name, { parts: entry.parts, shape: [entry.parts.length, ...info.shape] });
       continue;
     }
     if (entry.parts.length > 0)
@@ -78,8 +77,14 @@ export function hubContent(checkpoint: Checkpoint, options: HubOptions = {}): Gg
     byName.set(name, entry);
   }
   const tensors = [...byName].map(([name, { parts, shape }]): OutTensor => {
+    const missing = parts.findIndex((part) => part?.shape.join() !== parts.at(-1)!.shape.join());
+    if (missing >= 0)
+      throw new FormatError(
+        'structure',
+        `${files.name}: ${name}: part ${missing} of ${parts.length}: got ${parts[missing] ? `[${parts[missing].shape}]` : 'no tensor'}, [${parts.at(-1)!.shape}] is expected`,
+      );
     const interleave = target.heads(name);
-    return { name, type: kept(parts[0]!.type, shape), shape, files, parts, ...(interleave === undefined ? {} : { interleave }) };
+    return { name, type: kept(name, parts[0]!.type, shape), shape, files, parts, ...(interleave === undefined ? {} : { interleave }) };
   });
   const content = { metadata, tensors: inOrder(tensors) };
   if (options.mix) return inMix(content, options.mix, backbone.layers, backbone.heads / backbone.kvHeads, options.importance);
@@ -89,9 +94,18 @@ export function hubContent(checkpoint: Checkpoint, options: HubOptions = {}): Gg
 
 const json = (values: unknown): WriteValue => ({ type: 'string', value: JSON.stringify(values) });
 
-/** Vectors are always f32, as llama.cpp wants them; floats of other widths too. */
-function kept(type: StorageType, shape: readonly number[]): StorageType {
-  if (type === 'f64' || shape.length < 2) return 'f32';
+/** Where tensors of the hub are stacked in GGUF: norms of single heads, and experts. */
+function stackPlace(name: string, { nameOf }: LanguageTarget): { readonly stack: string; readonly at: number } | undefined {
+  const [, stem, head] = /^(.*_layernorm)\.norms\.(\d+)\.weight$/.exec(name) ?? [];
+  const norms = stem === undefined ? null : nameOf(`${stem}.weight`);
+  if (norms !== null) return { stack: norms, at: Number(head) };
+  const place = expertPlace(name, nameOf);
+  return place ? { stack: place.stack, at: place.expert } : undefined;
+}
+
+/** Vectors, routers and what scales experts are always f32, as llama.cpp wants them; floats of other widths too. */
+function kept(name: string, type: StorageType, shape: readonly number[]): StorageType {
+  if (type === 'f64' || shape.length < 2 || name.endsWith('.bias') || isRouter(name)) return 'f32';
   return type;
 }
 

@@ -6,6 +6,7 @@ import type { WriteValue } from '../formats/ggufWriter.ts';
 import type { TensorFiles } from '../formats/tensors.ts';
 import type { Backbone } from '../models/backbone.ts';
 import type { Config } from '../models/config.ts';
+import { isMixture, moeConfig } from '../models/moe.ts';
 
 /** How llama.cpp names our families; others have no architecture there. */
 const ARCHITECTURES: ReadonlyMap<string, string> = new Map([
@@ -68,9 +69,21 @@ export function languageKeys({ architecture: a }: LanguageTarget, b: Backbone, c
     ...(a === 'stablelm'
       ? [['use_parallel_residual', { type: 'bool', value: c.bool('use_parallel_residual', false) }] as [string, WriteValue]]
       : []),
+    ...mixture(c),
     ...(b.window === undefined ? [] : [['attention.sliding_window', u32(b.window)] as [string, WriteValue]]),
   ];
   return keys.map(([key, value]) => [`${a}.${key}`, value]);
+}
+
+/** Of a mixture; which layers have how many experts stands in the tensors. */
+function mixture(c: Config): [string, WriteValue][] {
+  if (!isMixture(c)) return [];
+  const { experts, k, residual } = moeConfig(c);
+  return [
+    ['expert_count', u32(Math.max(...experts))],
+    ['expert_used_count', u32(k)],
+    ...(residual ? [['expert_shared_count', u32(1)] as [string, WriteValue]] : []),
+  ];
 }
 
 const ropeScaling = (factor: number): [string, WriteValue][] => [
@@ -90,5 +103,6 @@ function feedForwardLength(architecture: string, b: Backbone, c: Config, files: 
 
 /** What stands in checkpoints and no model reads: tables that are computed, and the text half of CLIP. */
 export const isLeftOver = (name: string): boolean =>
-  /(position_ids|rotary_emb\.inv_freq|masked_bias|attn\.bias|logit_scale|text_projection\.weight|visual_projection\.weight)$/.test(name) ||
-  name.startsWith('text_model.');
+  /(position_ids|rotary_emb\.inv_freq|masked_bias|\.attn\.bias|logit_scale|text_projection\.weight|visual_projection\.weight)$/.test(
+    name,
+  ) || name.startsWith('text_model.');

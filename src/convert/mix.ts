@@ -73,8 +73,10 @@ const FALLBACK: Partial<Record<StorageType, StorageType>> = {
 
 /** Tower, projector and what variants add beside the layers: small, and sensitive. */
 const isSide = (name: string): boolean => !/^(token_embd|output|lm_head|blk\.\d+|model\.layers\.\d+|transformer\.h\.\d+)\./.test(name);
-/** Routers of mixtures of experts, norms that have a matrix, positions: as they are. */
-const isExact = (name: string): boolean => /ffn_gate_inp|\.wg\.|router|norm|position_embd|class_embd|rope_freqs/.test(name);
+/** What decides about experts: small, and near ties flip. */
+export const isRouter = (name: string): boolean => /ffn_gate_inp|\.wg\.|\.coefficient\./.test(name);
+/** Routers, norms that have a matrix, positions: as they are. */
+const isExact = (name: string): boolean => isRouter(name) || /router|norm|position_embd|class_embd|rope_freqs/.test(name);
 
 /** Type of a tensor in a file of the mix. `stored`: its type now. */
 export function typeInMix(mix: Mix, name: string, shape: readonly number[], stored: StorageType, context: MixContext): StorageType {
@@ -94,7 +96,7 @@ function fitting(type: StorageType, cols: number): StorageType {
 function byRole({ name: mix, base }: Mix, name: string, { layers, groups, tied, weighted }: MixContext): StorageType {
   const head = tied ? 'token_embd.weight' : 'output.weight';
   if (name === head) return mix === 'q8_0' ? base : 'q6_k';
-  const [, index, role] = /^blk\.(\d+)\.(.+)\.weight$/.exec(name) ?? [];
+  const [, index, role] = /^blk\.(\d+)\.(.+?)(?:_exps|_shexp)?\.weight$/.exec(name) ?? [];
   if (index === undefined) return base;
   const i = Number(index);
   const eighth = Math.trunc(layers / 8);

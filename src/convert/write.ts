@@ -25,14 +25,15 @@ export function ggufStream({ metadata, tensors }: GgufContent): GgufStream {
     async *pieces() {
       yield head;
       for (const [i, tensor] of tensors.entries()) {
-        for (const part of tensor.parts) yield* converted(tensor, part);
+        for (const [at, part] of tensor.parts.entries()) yield* converted(tensor, part, at);
         yield new Uint8Array(padding(bytes[i]!));
       }
     },
   };
 }
 
-async function* converted(tensor: OutTensor, part: TensorInfo): AsyncGenerator<Uint8Array> {
+/** Part `at` of a tensor in the tensor's type. */
+async function* converted(tensor: OutTensor, part: TensorInfo, at: number): AsyncGenerator<Uint8Array> {
   const cols = part.shape.length > 1 ? part.shape.at(-1)! : tensor.interleave === undefined ? (part.shape[0] ?? 1) : 1;
   const values = part.shape.reduce((a, b) => a * b, 1);
   const rows = values / cols;
@@ -42,9 +43,14 @@ async function* converted(tensor: OutTensor, part: TensorInfo): AsyncGenerator<U
   const unit = tensor.interleave === undefined ? 1 : rows / tensor.interleave;
   if (!Number.isInteger(unit))
     throw new FormatError('structure', `${part.name}: got ${rows} rows for ${tensor.interleave} heads: a multiple is expected`);
-  const count = Math.max(unit, Math.floor(PIECE / rowBytes / unit) * unit);
-  for (let row = 0; row < rows; row += count) {
-    const here = Math.min(count, rows - row);
+  // A part is an expert, or holds all of them.
+  const experts = (tensor.importance?.length ?? cols) / cols / tensor.parts.length;
+  const most = Math.max(unit, Math.floor(PIECE / rowBytes / unit) * unit);
+  const each = rows / experts;
+  for (let row = 0, here = 0; row < rows; row += here) {
+    here = Math.min(most, rows - row, each - (row % each));
+    const expert = at + Math.floor(row / each);
+    const importance = tensor.importance?.subarray(expert * cols, (expert + 1) * cols) ?? null;
     let bytes = new Uint8Array(here * rowBytes);
     await tensor.files.readInto(part, bytes, row * rowBytes);
     if (tensor.interleave !== undefined) bytes = interleaved(bytes, rowBytes, unit);
@@ -53,7 +59,7 @@ async function* converted(tensor: OutTensor, part: TensorInfo): AsyncGenerator<U
       continue;
     }
     try {
-      yield quantize(tensor.type, dequantize(part.type, bytes), cols, tensor.importance ?? null);
+      yield quantize(tensor.type, dequantize(part.type, bytes), cols, importance);
     } catch (error) {
       if (!(error instanceof PumiceError)) throw error;
       throw new FormatError(error.code, `${tensor.files.name}: ${part.name}, from row ${row} on: ${error.message}`, { cause: error });

@@ -33,8 +33,19 @@ const GATED: Names = [
 
 const LLAMA: Names = [...TOP, ...ATTENTION, ['blk.{i}.attn_output', 'model.layers.{i}.self_attn.o_proj'], ...GATED];
 
+/** A mixture's router and the dense FFN beside its experts; the experts themselves are stacks: see experts.ts. */
+function withRouters(names: Names): Names {
+  const dense = names.filter(([gguf]) => /\.ffn_(gate|up|down)$/.test(gguf));
+  const [, hub = ''] = dense[0] ?? [];
+  return [
+    ...names,
+    ['blk.{i}.ffn_gate_inp', hub.replace(/\.mlp\..*$/, '.mlp.deepspeed_moe.gate.wg')],
+    ...dense.map(([from, to]) => [`${from}_shexp`, to.replace('.mlp.', '.mlp.mlp.')] as const),
+  ];
+}
+
 /** One table per `general.architecture` of language models. */
-const LANGUAGE: ReadonlyMap<string, Names> = new Map<string, Names>([
+const DENSE: readonly (readonly [architecture: string, names: Names])[] = [
   ['llama', LLAMA],
   ['qwen2', LLAMA],
   [
@@ -72,7 +83,9 @@ const LANGUAGE: ReadonlyMap<string, Names> = new Map<string, Names>([
       ['blk.{i}.ffn_down', 'transformer.h.{i}.mlp.c_proj'],
     ],
   ],
-]);
+];
+
+const LANGUAGE: ReadonlyMap<string, Names> = new Map(DENSE.map(([architecture, names]) => [architecture, withRouters(names)]));
 
 const TOWER = 'model.vision_tower.vision_tower.vision_model';
 const TOWER_LAYER = `${TOWER}.encoder.layers.{i}`;

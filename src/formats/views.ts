@@ -4,8 +4,9 @@ import { FormatError } from '../errors.ts';
 import { dequantize } from './dequantize.ts';
 import { BLOCKS, type StorageType, type TensorFiles, type TensorInfo } from './tensors.ts';
 
-/** A tensor made of another: `count` rows from `from` on, or all of it transposed (of a matrix). */
+/** A tensor made of another: `count` rows from `from` on, entry `at` of the first axis without that axis, or all of it transposed (of a matrix). */
 export type View =
+  | { readonly name: string; readonly of: string; readonly at: number }
   | { readonly name: string; readonly of: string; readonly from: number; readonly count: number }
   | { readonly name: string; readonly of: string; readonly transposed: true };
 
@@ -21,7 +22,12 @@ export function withViews(files: TensorFiles, views: readonly View[]): TensorFil
     const whole = files.tensors.get(v.of);
     if (!whole) continue;
     tensors.delete(v.of);
-    const made = 'transposed' in v ? transposed(files, v.name, whole) : slice(files, v.name, whole, v.from, v.count);
+    const made =
+      'transposed' in v
+        ? transposed(files, v.name, whole)
+        : 'at' in v
+          ? entry(files, v, whole)
+          : slice(files, v.name, whole, v.from, v.count);
     tensors.set(v.name, made.info);
     readers.set(v.name, made.readInto);
   }
@@ -50,6 +56,11 @@ function slice(files: TensorFiles, name: string, whole: TensorInfo, from: number
     info: { name, type: whole.type, shape: [count, ...rest], bytes: count * rowBytes },
     readInto: (_, target, at = 0) => files.readInto(whole, target, from * rowBytes + at),
   };
+}
+
+function entry(files: TensorFiles, { name, at }: { readonly name: string; readonly at: number }, whole: TensorInfo): Made {
+  const { info, readInto } = slice(files, name, whole, at, 1);
+  return { info: { ...info, shape: info.shape.slice(1) }, readInto };
 }
 
 const COPIED: readonly StorageType[] = ['f32', 'f16', 'bf16'];

@@ -10,12 +10,15 @@ import { localFolder } from '../runtime/nodeFiles.ts';
 import { loadTokenizer } from '../tokenizer/load.ts';
 import { assertSame, integers, loadTensors, readCase } from './compare.ts';
 import { Comparison, concat, picture, splice, type Tensors, withModel } from './endToEnd.ts';
-import { compareRouters, modelCase, openCase, routedLayers, routerTaps } from './moeCase.ts';
+import { compareRouters, modelCase, openCase, openConverted, routedLayers, routerTaps } from './moeCase.ts';
 import type { CaseRunner } from './runner.ts';
 
 const models: CaseRunner = {
   matches: (system, name) => system === 'llava-mod' && /^qwen/.test(name),
-  run: modelCase,
+  async run(dir) {
+    await modelCase(dir);
+    await modelCase(dir, openConverted);
+  },
 };
 
 interface LabelCase {

@@ -16,7 +16,7 @@ import { loadTokenizer } from '../tokenizer/load.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { assertSame, floats, loadTensors, readCase } from './compare.ts';
 import { Comparison } from './endToEnd.ts';
-import { compareRouter, modelCase } from './moeCase.ts';
+import { compareRouter, modelCase, openConverted } from './moeCase.ts';
 import type { CaseRunner } from './runner.ts';
 
 interface GateParams {
@@ -63,7 +63,10 @@ const gates: CaseRunner = {
 
 const models: CaseRunner = {
   matches: (system, name) => system === 'moe-llava' && /^(phi|qwen|stablelm)-/.test(name),
-  run: modelCase,
+  async run(dir) {
+    await modelCase(dir);
+    await modelCase(dir, openConverted);
+  },
 };
 
 interface PromptParams {

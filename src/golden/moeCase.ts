@@ -1,16 +1,19 @@
 // What the golden cases of MoE-LLaVA and LLaVA-MoD have in common: one set of tensor names from pixels to the router of every step.
 
 import { join } from 'node:path';
+import { hubContent } from '../convert/fromHub.ts';
 import type { Folder } from '../formats/source.ts';
 import { type ImageRows, Session } from '../generate/session.ts';
 import { readKv } from '../graph/kv.ts';
 import { fit, preprocessing } from '../image/preprocess.ts';
+import { openGgufPair } from '../models/ggufLayout.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
 import type { Checkpoint } from '../models/model.ts';
 import type { RouterNoise } from '../models/routerNoise.ts';
 import type { Engine, Program } from '../runtime/engine.ts';
 import { localFolder } from '../runtime/nodeFiles.ts';
 import { assertSame, floats, integers, loadTensors, Mismatch, readCase } from './compare.ts';
+import { written } from './convert.ts';
 import { Comparison, compareScore, concat, greedy, type OpenModel, picture, splice, type Tensors, withModel } from './endToEnd.ts';
 
 const ROUTER = ['logits', 'weights', 'choices', 'load'];
@@ -25,6 +28,16 @@ export async function openCase(dir: string, model: string = dir): Promise<Checkp
     folder: async () => null,
   };
   return openHubFolder(localFolder(model), { tower });
+}
+
+/** The same after a trip through one GGUF file. */
+export async function openConverted(dir: string): Promise<Checkpoint> {
+  const checkpoint = await openCase(dir);
+  try {
+    return openGgufPair(await written(hubContent(checkpoint)));
+  } finally {
+    await checkpoint.files.close();
+  }
 }
 
 /** Layers whose router the case shows. */
@@ -119,7 +132,7 @@ async function comparePixels(engine: Engine, { config, vision }: Checkpoint, inp
 }
 
 /** A whole model: pixels, tower, one prefill with its routers, greedy decoding with the routers of each step; also in chunks of 8 rows. */
-export async function modelCase(dir: string): Promise<void> {
+export async function modelCase(dir: string, open: typeof openCase = openCase): Promise<void> {
   const c = readCase(dir);
   const [inputs, expected] = await Promise.all([
     loadTensors(join(dir, 'inputs.safetensors')),
@@ -127,7 +140,7 @@ export async function modelCase(dir: string): Promise<void> {
   ]);
   const rows = c.params.sequence_length as number;
   const layers = routedLayers(expected);
-  const checkpoint = await openCase(dir);
+  const checkpoint = await open(dir);
   await withModel(checkpoint, givenNoise(inputs, rows), async (m) => {
     const cmp = new Comparison(c, expected);
     const images = await encodeImages(m, checkpoint, inputs, cmp);
@@ -151,7 +164,7 @@ export async function modelCase(dir: string): Promise<void> {
       await compareScore(m, [...integers(inputs, 'text_only.input_ids')], cmp, new Map([['logits', 'text_only.logits']]));
     cmp.finish();
   });
-  await inChunks(dir, c.greedy as { token_ids: number[] }, inputs, rows);
+  await inChunks(await open(dir), c.greedy as { token_ids: number[] }, inputs, rows);
 }
 
 async function comparePrefill(
@@ -185,8 +198,7 @@ async function comparePrefill(
 }
 
 /** Chunks change nothing, dropped choices included. */
-async function inChunks(dir: string, { token_ids }: { token_ids: number[] }, inputs: Tensors, rows: number): Promise<void> {
-  const checkpoint = await openCase(dir);
+async function inChunks(checkpoint: Checkpoint, { token_ids }: { token_ids: number[] }, inputs: Tensors, rows: number): Promise<void> {
   const given = givenNoise(inputs, rows).routerNoise;
   // The case has the numbers of all rows in one: a chunk takes its own.
   const routerNoise: RouterNoise | undefined =

@@ -1,6 +1,7 @@
 // GGUF in canonical form: a language model with its projector file (mmproj), or one file that holds both.
 
 import { InputError } from '../errors.ts';
+import { unstacked } from '../formats/experts.ts';
 import type { GgufFile } from '../formats/gguf.ts';
 import { type GgufVisionConfig, ggufTextConfig, ggufVisionConfig, hasTower } from '../formats/ggufConfig.ts';
 import { clipHubNames, languageHubNames } from '../formats/ggufNames.ts';
@@ -18,8 +19,12 @@ export function openGgufPair(model: GgufFile, mmproj?: GgufFile): Checkpoint {
   const names = languageHubNames(text.architecture);
   if (!names) throw new InputError(`${model.name}: architecture ${text.architecture}: has no tensor names here`);
   const tower = mmproj ?? (hasTower(model) ? model : undefined);
-  const language = renamed(model, names);
-  const config = new Config(model.name, { ...(text as unknown as Record<string, Json>), model_type: `llava_${text.architecture}` });
+  const language = renamed(unstacked(model, names), (n) => names(n) ?? (n.includes('.deepspeed_experts.') ? n : null));
+  const config = new Config(model.name, {
+    ...(text as unknown as Record<string, Json>),
+    ...mixtureKeys(model, text.architecture),
+    model_type: `llava_${text.architecture}`,
+  });
   const base = {
     name: model.name,
     tokenizer: async () => (model.metadata.has('tokenizer.ggml.model') ? tokenizerFromGguf(model.meta) : undefined),
@@ -38,6 +43,26 @@ export function openGgufPair(model: GgufFile, mmproj?: GgufFile): Checkpoint {
     config: config.with(projectorKeys(vision)),
     files: joined([language, renamed(tower, clipHubNames(tower, vision.hidden_size))]),
     vision: { config: visionConfig(tower.name, vision), preprocessor: preprocessor(tower.name, vision) },
+  };
+}
+
+/** The `moe` object of llama.cpp's mixtures, in which every choice is kept. */
+function mixtureKeys({ meta, tensors }: GgufFile, architecture: string): Record<string, Json> {
+  const count = meta.u32(`${architecture}.expert_count`, 0);
+  if (count === 0) return {};
+  const layers = [...tensors.values()].flatMap(({ name, shape }) => {
+    const [, layer] = /^blk\.(\d+)\.ffn_gate_inp\.weight$/.exec(name) ?? [];
+    return layer === undefined ? [] : [[Number(layer), shape[0]!] as const];
+  });
+  return {
+    moe: {
+      moe_enable: true,
+      moe_layers_idx: layers.map(([layer]) => layer),
+      num_experts: layers.map(([, experts]) => experts),
+      top_k_experts: meta.u32(`${architecture}.expert_used_count`),
+      eval_capacity_factor: count,
+      min_capacity: 0,
+    },
   };
 }
 

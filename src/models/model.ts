@@ -48,6 +48,8 @@ export interface ModelOptions {
   readonly prune?: Pruning;
   /** Dynamic-LLaVA. `cache` false: every token runs the whole sequence again. `compat`: then the first step sees the last row twice, as upstream's does. */
   readonly sparse?: { readonly cache?: boolean; readonly compat?: boolean };
+  /** Experts of each row of a mixture in place of the checkpoint's number, 1 to all: fewer are faster, all show what a mixture saves. */
+  readonly activeExperts?: number;
   /** Noise of a mixture's gate: a seed, or the numbers themselves; default: none, which makes routing deterministic. */
   readonly routerNoise?: number | RouterNoise;
 }

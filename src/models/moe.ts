@@ -5,7 +5,7 @@
 //
 // The rows of one expert are one matrix: gathered, multiplied by weights that are read once, and added to where they came from.
 
-import { UnsupportedError } from '../errors.ts';
+import { InputError, UnsupportedError } from '../errors.ts';
 import { columns, type Graph, newCell } from '../graph/graph.ts';
 import { add } from '../graph/ops/add.ts';
 import { gatherRows } from '../graph/ops/gatherRows.ts';
@@ -37,14 +37,25 @@ export interface MoeConfig {
 
 export const moe: ModelDefinition = {
   name: 'moe-llava',
-  matches: ({ config }) => config.object('moe')?.bool('moe_enable', true) === true,
+  matches: ({ config }) => isMixture(config),
   open(checkpoint, options) {
-    const { config } = checkpoint;
-    const m = moeConfig(config);
+    const m = withActive(moeConfig(checkpoint.config), options.activeExperts);
     const noise = typeof options.routerNoise === 'number' ? seededNoise(options.routerNoise, m.k) : options.routerNoise;
     return openSingleTile('moe-llava', checkpoint, options, (b) => moeHooks(m, b, noise));
   },
 };
+
+/** Whether layers of the model are mixtures: dense stages of training have no `moe` object, or one that is switched off. */
+export const isMixture = (config: Config): boolean => config.object('moe')?.bool('moe_enable', true) === true;
+
+/** Another number of experts for each row than the checkpoint says; what a row may not lose with its own number it does not lose with this one. */
+function withActive(m: MoeConfig, k: number | undefined): MoeConfig {
+  if (k === undefined) return m;
+  const least = Math.min(...m.experts.filter((n) => n > 0));
+  if (!Number.isInteger(k) || k < 1 || k > least)
+    throw new InputError(`activeExperts: got ${k}, expected 1 to ${least}: the smallest layer has ${least} experts`);
+  return { ...m, k, factor: drops(m) ? m.factor : Math.max(...m.experts) };
+}
 
 /** Reads and checks the `moe` object. Keys of training are ignored. */
 export function moeConfig(config: Config): MoeConfig {

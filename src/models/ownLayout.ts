@@ -1,5 +1,6 @@
 // GGUF files that pumice wrote: llama.cpp's names, and the config as JSON. See src/convert/fromHub.ts for the keys.
 
+import { unstacked } from '../formats/experts.ts';
 import type { GgufFile } from '../formats/gguf.ts';
 import { clipHubNames, languageHubNames } from '../formats/ggufNames.ts';
 import { renamed } from '../formats/renamed.ts';
@@ -26,7 +27,7 @@ export function openOwn(file: GgufFile): Checkpoint {
   return {
     name: meta.string('general.name', name),
     config,
-    files: renamed(file, (n) => language?.(n) ?? clip(n) ?? n),
+    files: renamed(language ? unstacked(file, language) : file, (n) => language?.(n) ?? clip(n) ?? n),
     tokenizer: async () => (file.metadata.has('tokenizer.ggml.model') ? tokenizerFromGguf(meta, { legacy }) : undefined),
     ...(meta.has('tokenizer.chat_template') ? { chatTemplate: meta.string('tokenizer.chat_template') } : {}),
     ...(hasVision ? { vision: { config: json('pumice.vision'), preprocessor: json('pumice.preprocessor') } } : {}),
