@@ -17,9 +17,12 @@ export interface OpenModel {
   readonly programs: Programs;
 }
 
+/** What the harness was told about how models run. */
+export const running: { stageBytes?: number } = {};
+
 /** Opens a model in the calling thread with a float cache: what the tolerances are made for. */
 export async function withModel<T>(checkpoint: Checkpoint, options: ModelOptions, body: (m: OpenModel) => Promise<T>): Promise<T> {
-  const engine = await Engine.create(nodePlatform, { threads: 0 });
+  const engine = await Engine.create(nodePlatform, { threads: 0, ...running });
   try {
     const model = openModel(checkpoint, { cacheType: 'kv-f32', ...options });
     return await body({ engine, model, programs: new Programs(engine, model.weights) });

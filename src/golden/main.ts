@@ -1,11 +1,14 @@
-// The golden harness: node build/src/golden/main.js [--dir DIR] [--only SYSTEM[/CASE]]... [--json]
+// The golden harness: node build/src/golden/main.js [--dir DIR] [--only SYSTEM[/CASE]]... [--json] [--stage-bytes N]
 //
 // Goes through every case under DIR (default ../shared/golden) and runs every runner that matches it. A case that no runner matches has failed.
-// Prints one line a case (with --json: one JSON object a line) and last `N passed, N failed`. Exit status 1 when a case failed or none was found.
+// `--stage-bytes` cuts language models into stages of so many bytes of weights and caches.
+// Prints one line a case (with --json: one JSON object a line, with a digest of the floats that were compared) and last `N passed, N failed`. Exit status 1 when a case failed or none was found.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { takeDigest } from './compare.ts';
+import { running } from './endToEnd.ts';
 import { runners } from './registry.ts';
 
 interface Case {
@@ -55,8 +58,10 @@ async function main(): Promise<boolean> {
       dir: { type: 'string', default: '../shared/golden' },
       only: { type: 'string', multiple: true, default: [] },
       json: { type: 'boolean', default: false },
+      'stage-bytes': { type: 'string' },
     },
   });
+  if (values['stage-bytes'] !== undefined) running.stageBytes = Number(values['stage-bytes']);
   const root = resolve(values.dir);
   if (!existsSync(root)) throw new RangeError(`there is no folder ${values.dir}: name one with --dir`);
   const all = findCases(root);
@@ -76,6 +81,7 @@ async function main(): Promise<boolean> {
           case: one.name,
           passed: error === null,
           ms: Math.round(ms),
+          digest: takeDigest(),
           ...(error !== null && { error }),
         }),
       );

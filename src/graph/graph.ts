@@ -12,6 +12,8 @@ export interface Node {
   readonly outputs: readonly Tensor[];
   /** Where in the model: `decoder/layer 3`. */
   readonly section: string;
+  /** Borders before it. */
+  readonly segment: number;
   readonly params: unknown;
   cost(size: SizeOf): Cost;
   encode(record: Parameters<Op['encode']>[0]): void;
@@ -27,6 +29,8 @@ export class Graph {
   readonly outputs: Map<string, Tensor> = new Map();
   /** Named intermediates: kept only when a plan asks for them. */
   readonly taps: Map<string, Tensor> = new Map();
+  /** Where the graph may be cut into stages, see stages.ts. Programs that share weights or caches name the same places alike. */
+  readonly borders: string[] = [];
   #sections: string[] = [];
   #memo: Map<string, Tensor> = new Map();
   #ids: Map<object, number> = new Map();
@@ -66,6 +70,7 @@ export class Graph {
       inputs,
       outputs,
       section: this.#sections.join('/'),
+      segment: this.borders.length,
       params,
       cost: (size) => op.cost(inputs, params, size),
       encode: (record) => op.encode(record, inputs, params, outputs),
@@ -93,6 +98,11 @@ export class Graph {
     } finally {
       this.#sections.pop();
     }
+  }
+
+  /** Allows a cut between the ops so far and those to come. */
+  border(name: string): void {
+    this.borders.push(name);
   }
 
   /** Names an intermediate, so that a plan can keep it. */

@@ -84,8 +84,9 @@ export function readKv(engine: Engine, kv: Kv, rows: number): { k: Float32Array;
 
 /** Reads the stored value at an index of a cache; `row` finds its scale. */
 function valueReader(engine: Engine, t: Tensor, rows: number, dim: number): (index: number, row: number) => number {
-  const { buffer } = engine.bytes;
-  const at = engine.address(t.storage) + t.offset;
+  const memory = engine.memoryOf(t.storage);
+  const { buffer } = memory.bytes;
+  const at = memory.address(t.storage) + t.offset;
   const size = rows * kvPadded(dim);
   if (t.dtype === 'kv-f32') {
     const x = new Float32Array(buffer, at, size);

@@ -40,9 +40,21 @@ export function plan(graph: Graph, keep: Iterable<string> = []): Plan {
     const t = graph.taps.get(name);
     if (t) readable.set(name, t);
   }
-  const kept = new Set([...readable.values()].map((t) => t.storage));
-  const nodes = withoutDead(graph.nodes, kept);
+  const nodes = withoutDead(graph.nodes, storagesOf(readable));
+  return lay(graph, nodes, storagesOf(graph.inputs), readable);
+}
 
+const storagesOf = (named: ReadonlyMap<string, Tensor>): Set<Storage> => new Set([...named.values()].map((t) => t.storage));
+
+/** Gives every storage of `nodes` a place. `given` are filled when the run begins; `staying` and what is readable are there when it ends. */
+export function lay(
+  graph: Graph,
+  nodes: readonly Node[],
+  given: ReadonlySet<Storage>,
+  readable: ReadonlyMap<string, Tensor>,
+  staying: Iterable<Storage> = [],
+): Plan {
+  const kept = new Set([...storagesOf(readable), ...staying]);
   const first = new Map<Storage, number>();
   const last = new Map<Storage, number>();
   const fixed = new Set<Storage>();
@@ -51,15 +63,14 @@ export function plan(graph: Graph, keep: Iterable<string> = []): Plan {
     if (!first.has(s)) first.set(s, at);
     last.set(s, Math.max(last.get(s) ?? at, at));
   };
-  for (const t of graph.inputs.values()) touch(t.storage, -1);
+  for (const s of given) touch(s, -1);
   nodes.forEach((n, i) => {
     for (const t of n.inputs) touch(t.storage, i);
     for (const t of n.outputs) touch(t.storage, i);
   });
   for (const s of kept) touch(s, nodes.length);
 
-  const untouchable = new Set([...kept, ...[...graph.inputs.values()].map((t) => t.storage)]);
-  const roots = overwrite(nodes, untouchable, first, last);
+  const roots = overwrite(nodes, new Set([...kept, ...given]), first, last);
   const offsets = new Map<Storage, number>();
   const arenaBytes = place(first, last, offsets);
   for (const [s, root] of roots) offsets.set(s, offsets.get(root)!);

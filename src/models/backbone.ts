@@ -156,10 +156,11 @@ export function bothHooks(a: Hooks, b: Hooks): Hooks {
   };
 }
 
-/** Builds all layers; each one's result is tapped as `lm_hidden_<i + 1>`. */
+/** Builds all layers, with a border before each; each one's result is tapped as `lm_hidden_<i + 1>`. */
 export function buildLayers(g: Graph, w: Weights, b: Backbone, caches: readonly Kv[], start: Stream, hooks: Hooks = {}): Stream {
   let s = start;
   for (let i = 0; i < b.layers; i++) {
+    g.border(`layer ${i}`);
     s = g.section(`layer ${i}`, () => {
       const stream = hooks.beforeLayer?.(g, i, s) ?? s;
       return { ...stream, x: b.layer(g, w, { index: i, stream, cache: caches[i]!, hooks }) };

@@ -109,6 +109,7 @@ export class Decoder {
     const queryScale = this.#queryScale && { queryScale: g.add(gatherRows, [this.#queryScale, positions], {}) };
     const out = buildLayers(g, w, b, this.caches, { x, rope, ...queryScale, past: this.past }, this.hooks);
 
+    g.border('head');
     return g.section('head', () => {
       const rows = kind === 'prefill' ? g.add(lastRow, [out.x], {}) : out.x;
       const normed = g.tap('lm_final_norm', b.norm(g, w, rows));

@@ -1,11 +1,13 @@
-// The engine: one linear memory with what lives in it, and the runner that executes programs over it.
+// The engine: the memories of a model, and the threads that execute programs over them. One memory does for most models; a program that
+// is cut into stages runs over several, one after the other, and the engine carries across what the next stage reads.
 
-import { FIRST_FREE, RECORD_BYTES } from '../../assembly/program.ts';
 import { InputError, MemoryError } from '../errors.ts';
-import { encode, type Placement, type Plan } from '../graph/plan.ts';
+import type { Plan } from '../graph/plan.ts';
+import { chooseCuts, type Stage, splitPlan } from '../graph/stages.ts';
 import type { Cell, Dim, Storage, Tensor } from '../graph/tensor.ts';
-import { Heap } from './heap.ts';
+import type { Heap } from './heap.ts';
 import { compileKernels, type WasmOption } from './kernels.ts';
+import { type Installed, Memory } from './memory.ts';
 import type { Build, Platform } from './platform.ts';
 import { bestBuild } from './probe.ts';
 import { InlineRunner, PoolRunner, type Runner, type RunResult } from './runner.ts';
@@ -17,8 +19,10 @@ export interface EngineOptions {
   readonly simulatedThreads?: number;
   /** Kernel build; default: the fastest that this engine computes rightly. */
   readonly build?: Build;
-  /** Upper bound of the memory in 64 KiB pages; default 65536 (4 GiB), less where the platform refuses. */
+  /** Upper bound of each memory in 64 KiB pages; default 65536 (4 GiB), less where the platform refuses. */
   readonly maximumPages?: number;
+  /** Bytes of weights and caches that one memory holds before the next layers go to another. Default: what its upper bound leaves beside the arena. */
+  readonly stageBytes?: number;
   /** Kernels to take instead of the platform's: a module, bytes, a URL, or a function of the build (`pumice/inline`). */
   readonly wasm?: WasmOption;
   /** The worker file, where a bundler has moved it: a copy of `pumice/worker`. */
@@ -31,37 +35,35 @@ export interface Program {
   readonly count: number;
 }
 
-interface Installed extends Program {
-  address: number;
+/** One stage of a program, in the memory of its number. */
+interface Part extends Stage {
+  readonly memory: Memory;
+  readonly installed: Installed;
+  /** Cells that its ops write. */
+  readonly writes: readonly Cell[];
+}
+
+interface Staged extends Program {
+  readonly parts: readonly Part[];
 }
 
 export class Engine {
   readonly build: Build;
   readonly runner: Runner;
-  readonly heap: Heap;
   readonly #module: WebAssembly.Module;
-  readonly #memory: WebAssembly.Memory;
-  readonly #maximumPages: number;
-  #stage = 0;
-  #bytes: Uint8Array;
-  readonly #fixed: Map<Storage, number> = new Map();
-  readonly #cells: Map<Cell | number, number> = new Map();
-  /** Free words for cells: taken page by page. */
-  #cellPage = { next: 0, end: 0 };
-  readonly #programs: Set<Installed> = new Set();
-  /** One arena serves all programs: they never run at the same time. */
-  #arena = { address: 0, bytes: 0 };
-  #scratch = { address: 0, bytes: 0 };
+  readonly #options: EngineOptions;
+  readonly #memories: [Memory, ...Memory[]];
+  /** Borders where graphs are cut; chosen for the first graph that has borders. */
+  #cuts: ReadonlySet<string> | undefined;
+  readonly #stages: WeakMap<Plan, readonly Stage[]> = new WeakMap();
+  #stopped = false;
 
-  private constructor(build: Build, runner: Runner, module: WebAssembly.Module, maximum: number) {
+  private constructor(build: Build, runner: Runner, module: WebAssembly.Module, options: EngineOptions, memory: Memory) {
     this.build = build;
     this.runner = runner;
-    const { memory, maximumPages } = newMemory(maximum);
     this.#module = module;
-    this.#maximumPages = maximumPages;
-    this.#memory = memory;
-    this.#bytes = new Uint8Array(memory.buffer);
-    this.heap = new Heap(memory, FIRST_FREE, maximumPages);
+    this.#options = options;
+    this.#memories = [memory];
   }
 
   /** Compiles the kernels, makes the memory, starts the threads. */
@@ -73,120 +75,191 @@ export class Engine {
     if (!Number.isInteger(threads) || threads < 0 || threads > 256) {
       throw new InputError(`threads: must be 'auto' or an integer of 0 (inline) to 256: got ${threads}`);
     }
+    const { stageBytes } = options;
+    if (stageBytes !== undefined && !(stageBytes > 0)) throw new InputError(`stageBytes: must be a positive number: got ${stageBytes}`);
     const pool = threads > 0 ? await PoolRunner.start(() => platform.spawn(options.workerUrl), threads) : null;
-    const engine = new Engine(build, pool ?? new InlineRunner(options.simulatedThreads ?? 1), module, options.maximumPages ?? 65536);
-    return engine.#attached();
+    return Engine.#over(build, pool ?? new InlineRunner(options.simulatedThreads ?? 1), module, options);
   }
 
-  /** Another memory on the same threads: what does not fit into one. Only one of them runs at a time; disposing of either ends both. */
+  /** An engine of its own on the same threads. Only one of them runs at a time; disposing of either ends both. */
   sibling(): Promise<Engine> {
-    return new Engine(this.build, this.runner, this.#module, this.#maximumPages).#attached();
+    return Engine.#over(this.build, this.runner, this.#module, this.#options);
   }
 
-  async #attached(): Promise<Engine> {
-    this.#stage = await this.runner.attach(this.#module, this.#memory);
-    return this;
+  static async #over(build: Build, runner: Runner, module: WebAssembly.Module, options: EngineOptions): Promise<Engine> {
+    return new Engine(build, runner, module, options, await Memory.attach(runner, module, options.maximumPages ?? 65536));
   }
 
   get threads(): number {
     return this.runner.threads;
   }
 
-  /** All of linear memory. Valid until the next allocation. */
+  /** The first memory's contents. Valid until the next allocation. */
   get bytes(): Uint8Array {
-    if (this.#bytes.byteLength !== this.#memory.buffer.byteLength) this.#bytes = new Uint8Array(this.#memory.buffer);
-    return this.#bytes;
+    return this.#memories[0].bytes;
   }
 
-  /** Address of a fixed storage: gives it one at first sight. */
+  /** The first memory's pieces. */
+  get heap(): Heap {
+    return this.#memories[0].heap;
+  }
+
+  get memories(): readonly Memory[] {
+    return this.#memories;
+  }
+
+  /** The memory where a fixed storage lies: the first one while it has no place. */
+  memoryOf(storage: Storage): Memory {
+    return this.#memories.find((m) => m.has(storage)) ?? this.#memories[0];
+  }
+
+  /** Address of a fixed storage in its memory: gives it one at first sight. */
   address(storage: Storage): number {
-    let at = this.#fixed.get(storage);
-    if (at === undefined) {
-      at = this.heap.allocate(storage.bytes, storage.name);
-      this.#fixed.set(storage, at);
-    }
-    return at;
+    return this.memoryOf(storage).address(storage);
   }
 
   /** Gives the memory of a fixed storage back. Programs that use it must not run any more. */
   release(storage: Storage): void {
-    const at = this.#fixed.get(storage);
-    if (at !== undefined) this.heap.release(at, storage.bytes);
-    this.#fixed.delete(storage);
+    for (const m of this.#memories) m.release(storage);
+  }
+
+  /** Cuts a plan that passes one memory into stages, and makes their memories. The first plan whose graph has borders decides for all that follow. */
+  async stage(plan: Plan): Promise<void> {
+    if (!plan.graph.borders.length) return;
+    this.#cuts ??= chooseCuts(plan, (stage) => this.#room(plan, this.#memories[stage]));
+    const known = (cell: Cell) => this.#memories.find((m) => m.knows(cell))?.getCell(cell) ?? 0;
+    while (this.#memories.length <= this.#cuts.size)
+      this.#memories.push(await Memory.attach(this.runner, this.#module, this.#memories[0].maximumPages, known));
+  }
+
+  /** Bytes for weights and caches beside the plan's arena. Some are left for programs that need more room than this one. */
+  #room(plan: Plan, memory: Memory | undefined): number {
+    const most = 65536 * this.#memories[0].maximumPages;
+    const left = most - most / 32 - (memory?.heap.used ?? 0) - plan.arenaBytes - plan.scratchBytes * this.threads;
+    return Math.min(this.#options.stageBytes ?? left, left);
+  }
+
+  /** The stages of a plan, each with its memory. */
+  stagesOf(plan: Plan): readonly (Stage & { readonly memory: Memory })[] {
+    let stages = this.#stages.get(plan);
+    if (!stages) {
+      stages = splitPlan(plan, this.#cuts ?? new Set());
+      this.#stages.set(plan, stages);
+    }
+    return stages.map((s, i) => ({ ...s, memory: this.#memories[i]! }));
   }
 
   /** Encodes a plan into memory. */
   install(plan: Plan): Program {
-    for (const s of plan.fixed) this.address(s);
-    const program: Installed = {
-      plan,
-      count: plan.nodes.length,
-      address: this.heap.allocate(plan.nodes.length * RECORD_BYTES, `program ${plan.graph.name}`),
-    };
-    this.#programs.add(program);
-    const arena = this.#fit(this.#arena, plan.arenaBytes, 'arena');
-    const scratch = this.#fit(this.#scratch, plan.scratchBytes * this.threads, 'scratch');
-    if (arena || scratch) for (const p of this.#programs) this.#encode(p);
-    else this.#encode(program);
+    const parts = this.stagesOf(plan).map((s): Part => {
+      const installed = s.memory.install(s.plan);
+      const writes = s.plan.nodes.flatMap((n) => n.op.writes?.(n.params as never) ?? []);
+      return { ...s, installed, writes };
+    });
+    const program: Staged = { plan, count: plan.nodes.length, parts };
     return program;
   }
 
   uninstall(program: Program): void {
-    const p = program as Installed;
-    if (this.#programs.delete(p)) this.heap.release(p.address, p.count * RECORD_BYTES);
+    for (const p of (program as Staged).parts) p.memory.uninstall(p.installed);
   }
 
   /** Runs a program with the inputs and cells as they stand. */
-  run(program: Program, profile = false): Promise<RunResult> {
-    return this.runner.run(this.#stage, (program as Installed).address, program.count, profile);
+  async run(program: Program, profile = false): Promise<RunResult> {
+    const { parts } = program as Staged;
+    if (parts.length === 1) return parts[0]!.memory.run(parts[0]!.installed, profile);
+    this.#stopped = false;
+    let ran = 0;
+    const times: number[][] = [];
+    for (const part of parts) {
+      this.#enter(program as Staged, part);
+      const result = await part.memory.run(part.installed, profile);
+      this.#leave(part);
+      ran += result.ran;
+      result.times?.forEach((own, thread) => {
+        times[thread] = [...(times[thread] ?? []), ...own];
+      });
+      if (this.#stopped || result.ran < part.installed.count) break;
+    }
+    return profile ? { ran, times: times.map((own) => Float64Array.from(own)) } : { ran };
+  }
+
+  /** Asks a run to stop after the op at hand. */
+  stop(): void {
+    this.#stopped = true;
+    this.runner.stop();
   }
 
   /** Runs in the calling thread without a promise; only for an engine with threads: 0. */
   runNow(program: Program): void {
-    if (!(this.runner instanceof InlineRunner)) throw new InputError('runNow: needs an engine with threads: 0');
-    this.runner.runNow(this.#stage, (program as Installed).address, program.count);
+    for (const part of (program as Staged).parts) {
+      this.#enter(program as Staged, part);
+      part.memory.runNow(part.installed);
+      this.#leave(part);
+    }
+  }
+
+  /** Brings what a stage reads and others have made. */
+  #enter(program: Staged, part: Part): void {
+    for (const c of part.crossings) {
+      const source = program.parts[c.from]!;
+      const whole: Tensor = { name: c.storage.name, dtype: 'u8', shape: [], storage: c.storage, offset: 0, stride: 1 };
+      const from = source.memory.find(source.installed, whole)!;
+      const to = part.memory.find(part.installed, whole)!;
+      const size = c.bytes((d) => (typeof d === 'number' ? d : this.getCell(d)));
+      part.memory.bytes.set(source.memory.bytes.subarray(from, from + size), to);
+    }
+  }
+
+  /** Tells the other memories what a stage has decided. */
+  #leave(part: Part): void {
+    if (this.#memories.length > 1) for (const cell of part.writes) this.#tell(cell, part.memory.getCell(cell));
+  }
+
+  #tell(cell: Cell, value: number): void {
+    for (const m of this.#memories) if (m.knows(cell)) m.setCell(cell, value);
   }
 
   setCell(cell: Cell, value: number): void {
     if (!Number.isInteger(value) || value < 0 || value > cell.max) {
       throw new InputError(`cell ${cell.name}: outside its bounds: got ${value}, expected 0..${cell.max}`);
     }
-    this.#words(this.cell(cell), 1)[0] = value;
+    if (this.#memories.length === 1 || !this.#memories.some((m) => m.knows(cell))) this.#memories[0].setCell(cell, value);
+    else this.#tell(cell, value);
   }
 
+  /** All memories that know a cell agree on it between runs. */
   getCell(cell: Cell): number {
-    return this.#words(this.cell(cell), 1)[0]!;
+    return (this.#memories.find((m) => m.knows(cell)) ?? this.#memories[0]).getCell(cell);
   }
 
-  /** Address of the word of a cell; a constant shares one word with all its equals. */
+  /** Address of a cell's word in the first memory. */
   cell(dim: Dim): number {
-    let at = this.#cells.get(dim);
-    if (at === undefined) {
-      if (this.#cellPage.next === this.#cellPage.end) {
-        const next = this.heap.allocate(4096, 'cells');
-        this.#cellPage = { next, end: next + 4096 };
-      }
-      at = this.#cellPage.next;
-      this.#cellPage.next += 4;
-      this.#cells.set(dim, at);
-      this.#words(at, 1)[0] = typeof dim === 'number' ? dim : 0;
-    }
-    return at;
+    return this.#memories[0].cell(dim);
   }
 
-  /** Where the records of a program lie: for snapshots. Valid until the next installation. */
+  /** Where the records of a program of one stage lie: for snapshots. Valid until the next installation. */
   addressOf(program: Program): number {
-    return (program as Installed).address;
+    const { parts } = program as Staged;
+    if (parts.length > 1) throw new MemoryError(`${program.plan.graph.name}: has no one address: it lies in ${parts.length} memories`);
+    return parts[0]!.installed.address;
   }
 
-  /** Where a tensor of a program lies. */
+  /** Where a tensor of a program lies, in the memory of the first stage that has it. */
   locate(program: Program, tensor: Tensor): number {
-    const s = tensor.storage;
-    if (s.kind === 'fixed') return this.address(s) + tensor.offset;
-    const offset = program.plan.offsets.get(s);
-    if (offset === undefined)
+    return this.#places(program, tensor)[0]![1];
+  }
+
+  /** Every place of a tensor: host-written tensors may be read by several stages. */
+  #places(program: Program, tensor: Tensor): readonly (readonly [Memory, number])[] {
+    const places: [Memory, number][] = [];
+    for (const p of (program as Staged).parts) {
+      const at = p.memory.find(p.installed, tensor);
+      if (at !== undefined) places.push([p.memory, at]);
+    }
+    if (!places.length)
       throw new InputError(`${program.plan.graph.name}: ${tensor.name} has no place in this program: name it as an output or keep it`);
-    return this.#arena.address + offset + tensor.offset;
+    return places;
   }
 
   /** Copies values into an input of a program. */
@@ -194,82 +267,41 @@ export class Engine {
     const t = program.plan.graph.inputs.get(input);
     if (!t)
       throw new InputError(`${program.plan.graph.name}: has no input ${input}: it has ${[...program.plan.graph.inputs.keys()].join(', ')}`);
-    this.writeTensor(this.locate(program, t), t, data);
+    for (const [memory, at] of this.#places(program, t)) memory.write(at, t, data);
   }
 
-  /** Copies values into a fixed tensor. */
+  /** Copies values into a fixed tensor, wherever it lies. */
   writeFixed(t: Tensor, data: Float32Array | Int32Array | Uint8Array): void {
-    this.writeTensor(this.address(t.storage) + t.offset, t, data);
-  }
-
-  private writeTensor(at: number, t: Tensor, data: Float32Array | Int32Array | Uint8Array): void {
-    if (data.byteLength > t.storage.bytes) {
-      throw new InputError(`${t.name}: too much data: got ${data.byteLength} bytes for ${t.storage.bytes}`);
-    }
-    this.bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    const holding = this.#memories.filter((m) => m.has(t.storage));
+    for (const m of holding.length ? holding : [this.#memories[0]]) m.write(m.address(t.storage) + t.offset, t, data);
   }
 
   /** Copy of a named result as f32. `rows` limits a result whose rows are a cell; default: the cell's value now. */
   read(program: Program, name: string, rows?: number): Float32Array {
-    const { at, count } = this.#window(program, name, rows);
-    return new Float32Array(this.bytes.buffer, at, count).slice();
+    const { memory, at, count } = this.#window(program, name, rows);
+    return new Float32Array(memory.bytes.buffer, at, count).slice();
   }
 
   /** Copy of a named result as i32. */
   readInts(program: Program, name: string, rows?: number): Int32Array {
-    const { at, count } = this.#window(program, name, rows);
-    return this.#words(at, count).slice();
+    const { memory, at, count } = this.#window(program, name, rows);
+    return memory.words(at, count).slice();
   }
 
   async dispose(): Promise<void> {
     await this.runner.dispose();
-    this.#fixed.clear();
-    this.#programs.clear();
-    this.#bytes = new Uint8Array(0);
+    for (const m of this.#memories) m.clear();
   }
 
-  #window(program: Program, name: string, rows?: number): { at: number; count: number } {
+  #window(program: Program, name: string, rows?: number): { memory: Memory; at: number; count: number } {
     const t = program.plan.readable.get(name);
     if (!t)
       throw new InputError(
         `${program.plan.graph.name}: ${name} cannot be read: it can read ${[...program.plan.readable.keys()].join(', ')}`,
       );
     const sizes = t.shape.map((d, i) => (i === 0 && rows !== undefined ? rows : typeof d === 'number' ? d : this.getCell(d)));
-    return { at: this.locate(program, t), count: sizes.reduce((a, b) => a * b, 1) };
+    const part = (program as Staged).parts.find((p) => p.plan.readable.has(name))!;
+    const at = part.memory.find(part.installed, t)!;
+    return { memory: part.memory, at, count: sizes.reduce((a, b) => a * b, 1) };
   }
-
-  #words(at: number, count: number): Int32Array {
-    return new Int32Array(this.bytes.buffer, at, count);
-  }
-
-  #fit(region: { address: number; bytes: number }, bytes: number, what: string): boolean {
-    if (bytes <= region.bytes) return false;
-    if (region.bytes) this.heap.release(region.address, region.bytes);
-    region.address = this.heap.allocate(bytes, what);
-    region.bytes = bytes;
-    return true;
-  }
-
-  #encode(program: Installed): void {
-    const placement: Placement = {
-      address: (s) => (s.kind === 'fixed' ? this.address(s) : this.#arena.address + (program.plan.offsets.get(s) ?? 0)),
-      cell: (d) => this.cell(d),
-      scratch: this.#scratch.address,
-    };
-    const records = encode(program.plan, placement, this.runner instanceof PoolRunner && this.threads > 1);
-    this.bytes.set(records, program.address);
-  }
-}
-
-/** The largest shared memory that the platform grants: some refuse a large maximum. */
-function newMemory(maximumPages: number): { memory: WebAssembly.Memory; maximumPages: number } {
-  let cause: unknown;
-  for (let pages = maximumPages; pages >= Math.min(maximumPages, 1024); pages >>= 1) {
-    try {
-      return { memory: new WebAssembly.Memory({ initial: 16, maximum: pages, shared: true }), maximumPages: pages };
-    } catch (e) {
-      cause = e;
-    }
-  }
-  throw new MemoryError(`memory: the runtime grants no shared memory of ${maximumPages} pages`, { cause });
 }

@@ -7,7 +7,7 @@ import { pack } from '../graph/ops/pack.ts';
 import { plan } from '../graph/plan.ts';
 import { PACK_ROWS, type Tensor } from '../graph/tensor.ts';
 import { LAYOUT, type WeightUse } from '../graph/weights.ts';
-import type { Engine } from './engine.ts';
+import type { Memory } from './memory.ts';
 
 /** Bytes of a staging piece: small enough to stay in cache between reading and packing. */
 const PIECE = 2 ** 20;
@@ -18,27 +18,30 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Places and fills the weights. Each must be new to the engine. */
-export async function loadWeights(engine: Engine, uses: readonly WeightUse[], options: LoadOptions = {}): Promise<void> {
-  const total = uses.reduce((n, u) => n + u.parts.reduce((m, p) => m + p.info.bytes, 0), 0);
+/** Places and fills the weights. Each must be new to its memory. */
+export async function loadWeights(
+  places: readonly { readonly memory: Memory; readonly use: WeightUse }[],
+  options: LoadOptions = {},
+): Promise<void> {
+  const total = places.reduce((n, { use: u }) => n + u.parts.reduce((m, p) => m + p.info.bytes, 0), 0);
   let loaded = 0;
   const step = (bytes: number) => {
     loaded += bytes;
     options.onProgress?.(loaded, total);
     options.signal?.throwIfAborted();
   };
-  for (const use of uses) {
+  for (const { memory, use } of places) {
     let row = 0;
     for (const { files, info } of use.parts) {
-      if (use.form === 'plain') row = await loadPlain(engine, use.tensor, files, info, row, step);
-      else row = await loadPacked(engine, use.tensor, files, info, row, step);
+      if (use.form === 'plain') row = await loadPlain(memory, use.tensor, files, info, row, step);
+      else row = await loadPacked(memory, use.tensor, files, info, row, step);
     }
   }
 }
 
 /** Writes one part from element `first` on; returns the element after it. */
 async function loadPlain(
-  engine: Engine,
+  memory: Memory,
   to: Tensor,
   files: TensorFiles,
   info: TensorInfo,
@@ -48,14 +51,14 @@ async function loadPlain(
   const bytes = new Uint8Array(info.bytes);
   await files.readInto(info, bytes);
   const values = dequantize(info.type, bytes);
-  engine.writeFixed({ ...to, offset: to.offset + 4 * first }, values);
+  memory.write(memory.address(to.storage) + to.offset + 4 * first, to, values);
   step(info.bytes);
   return first + values.length;
 }
 
 /** Packs one part from row `first` of the packed matrix on; returns the row after it. */
 async function loadPacked(
-  engine: Engine,
+  memory: Memory,
   to: Tensor,
   files: TensorFiles,
   info: TensorInfo,
@@ -75,9 +78,9 @@ async function loadPacked(
     const g = new Graph('pack');
     const staging = g.input('stored', 'u8', [count, stagedBytes]);
     g.addAll(pack, [staging, to], { from: native ? info.type : 'f32', firstRow: first + r, rows: count, cols });
-    const program = engine.install(plan(g));
-    const at = engine.locate(program, staging);
-    const target = engine.bytes.subarray(at, at + count * stagedBytes);
+    const program = memory.install(plan(g));
+    const at = memory.find(program, staging)!;
+    const target = memory.bytes.subarray(at, at + count * stagedBytes);
     if (native) await files.readInto(info, target, r * rowBytes);
     else {
       const stored = new Uint8Array(count * rowBytes);
@@ -85,8 +88,8 @@ async function loadPacked(
       const values = dequantize(info.type, stored);
       target.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
-    await engine.run(program);
-    engine.uninstall(program);
+    await memory.run(program);
+    memory.uninstall(program);
     step(count * rowBytes);
   }
   return first + rows;

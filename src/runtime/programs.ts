@@ -7,6 +7,7 @@ import { type Plan, plan } from '../graph/plan.ts';
 import type { Weights, WeightUse } from '../graph/weights.ts';
 import type { Engine, Program } from './engine.ts';
 import { type LoadOptions, loadWeights } from './load.ts';
+import type { Memory } from './memory.ts';
 import type { RunResult } from './runner.ts';
 
 /** What a run cost. */
@@ -23,7 +24,7 @@ export class Programs {
   readonly engine: Engine;
   readonly #weights: readonly Weights[];
   readonly #known: Map<string, Program> = new Map();
-  readonly #loaded: Set<WeightUse> = new Set();
+  readonly #loaded: Map<Memory, Set<WeightUse>> = new Map();
   /** When set, runs take the time of each record. */
   observer: RunObserver | undefined;
 
@@ -38,6 +39,7 @@ export class Programs {
     let program = this.#known.get(name);
     if (!program) {
       const p = plan(build(), keep);
+      await this.engine.stage(p);
       await this.load(p, load);
       program = this.engine.install(p);
       this.#known.set(name, program);
@@ -45,18 +47,22 @@ export class Programs {
     return program;
   }
 
-  /** Loads the weights that a plan uses and that are not yet in this memory. */
+  /** Loads the weights that a plan uses and that are not yet in the memory where it uses them. */
   async load(p: Plan, options: LoadOptions = {}): Promise<void> {
-    const missing = this.#weights.flatMap((w) => [...w.uses]).filter((u) => p.fixed.has(u.tensor.storage) && !this.#loaded.has(u));
+    const uses = this.#weights.flatMap((w) => [...w.uses]);
+    const missing = this.engine.stagesOf(p).flatMap(({ memory, plan: stage }) => {
+      const loaded = this.#loaded.get(memory);
+      return uses.filter((use) => stage.fixed.has(use.tensor.storage) && !loaded?.has(use)).map((use) => ({ memory, use }));
+    });
     if (!missing.length) return;
-    await loadWeights(this.engine, missing, options);
-    for (const u of missing) this.#loaded.add(u);
+    await loadWeights(missing, options);
+    for (const { memory, use } of missing) this.#loaded.set(memory, (this.#loaded.get(memory) ?? new Set()).add(use));
   }
 
   /** Runs a program and adds what it cost to `spent`. Throws the signal's reason when it stopped the run. */
   async run(program: Program, spent?: Spent, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    const stop = () => this.engine.runner.stop();
+    const stop = () => this.engine.stop();
     signal?.addEventListener('abort', stop, { once: true });
     const start = performance.now();
     try {
