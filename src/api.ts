@@ -9,7 +9,8 @@ export type { Chunk, FinishReason, GenerateOptions, Usage } from './generate/gen
 export type { ImageRows } from './generate/session.ts';
 export type { RgbImage } from './image/image.ts';
 export type { ImageInput } from './image/load.ts';
-export type { ChatOptions, LoadOptions, Message, MessagePart } from './llava.ts';
+export type { ChatOptions, LoadOptions } from './llava.ts';
+export type { Message, MessagePart } from './messages.ts';
 export type { PictureOptions, PictureView } from './models/model.ts';
 export type { ModelSource } from './models/open.ts';
 export type { Reply } from './reply.ts';

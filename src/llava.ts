@@ -1,16 +1,18 @@
 // The library's face: a model that answers about pictures.
 
-import { conversationFormat } from './chat/conversation.ts';
-import { conversation, defaultConversation } from './chat/conversations.ts';
 import { IMAGE_TOKEN_INDEX, tokenizeWithImages } from './chat/imagePrompt.ts';
-import type { ChatFormat, ChatMessage } from './chat/messages.ts';
-import { templateFormat } from './chat/template.ts';
+import type { ChatFormat } from './chat/messages.ts';
+import { chatFormat, type FormatOptions } from './chat/modelFormat.ts';
+import { sha256 } from './digest.ts';
 import { InputError } from './errors.ts';
 import { type Account, type Chunk, type GenerateOptions, generate, newAccount, newSpent } from './generate/generate.ts';
 import { IGNORED, tokenLogProbs } from './generate/score.ts';
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
+import { decodeState, encodeState, type StateOwner } from './generate/state.ts';
 import type { RgbImage } from './image/image.ts';
 import { type ImageInput, loadImage } from './image/load.ts';
+import { imagesOf, isEncoded, type Message, type MessageWith, textual, withPictures } from './messages.ts';
+import { checkpointDigest } from './models/checkpointDigest.ts';
 import type { Checkpoint, EncodeOptions, Model, ModelOptions, PictureOptions, PictureView } from './models/model.ts';
 import { type CheckpointOptions, type ModelSource, openCheckpointFrom } from './models/open.ts';
 import { openModel } from './models/registry.ts';
@@ -20,11 +22,7 @@ import type { Platform } from './runtime/platform.ts';
 import { Programs, type Spent } from './runtime/programs.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 
-export interface LoadOptions extends CheckpointOptions, ModelOptions, EngineOptions {
-  /** Name of a built-in conversation (`vicuna_v1`, `llava_llama_2`, ...); default: the checkpoint's own template, else by its name. */
-  readonly conversation?: string;
-  /** Jinja source of a chat template, instead of the checkpoint's. */
-  readonly chatTemplate?: string;
+export interface LoadOptions extends CheckpointOptions, ModelOptions, EngineOptions, FormatOptions {
   /**
    * Where the vision tower lives: in the language model's memory, or in one of its own, as models that together pass 4 GiB need.
    * Default: its own when the weights and the cache would not fit beside it.
@@ -33,17 +31,6 @@ export interface LoadOptions extends CheckpointOptions, ModelOptions, EngineOpti
   /** Stored bytes of weights read so far and in all; begins again for the tower and for the language model. */
   readonly onProgress?: (loaded: number, total: number) => void;
   readonly signal?: AbortSignal;
-}
-
-/** A picture in a message: bytes, a Blob, a URL, a path (where the platform reads files), pixels; or OpenAI's image_url. */
-export type MessagePart =
-  | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'image'; readonly image: ImageInput }
-  | { readonly type: 'image_url'; readonly image_url: { readonly url: string } };
-
-export interface Message {
-  readonly role: 'system' | 'user' | 'assistant';
-  readonly content: string | readonly MessagePart[];
 }
 
 export interface ChatOptions extends GenerateOptions, PictureOptions {
@@ -78,6 +65,10 @@ export class Llava implements AsyncDisposable {
   readonly #format: ChatFormat;
   readonly #session: Session;
   readonly #images: Map<string, ImageRows> = new Map();
+  /** What caches depend on besides the checkpoint. */
+  readonly #settings: string;
+  /** The last conversation, pictures encoded, with its answer so far. */
+  #conversation: Message[] = [];
   #queue: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -98,6 +89,9 @@ export class Llava implements AsyncDisposable {
     this.#tokenizer = tokenizer;
     this.#format = chatFormat(checkpoint, tokenizer, options);
     this.#session = new Session(this.programs, model.decoder);
+    const { prune, sparse, precision = 'stored', adapter, imageMode } = options;
+    const caches = new Set(model.decoder.caches.map(({ k }) => `${k.dtype} ${k.shape}`));
+    this.#settings = JSON.stringify([[...caches], { prune, sparse, precision, adapter, imageMode }]);
   }
 
   /** Loads a model onto a platform. The entry of each runtime binds the platform: see src/index.ts. */
@@ -145,6 +139,26 @@ export class Llava implements AsyncDisposable {
     throw new InputError('score: gave no result');
   }
 
+  /**
+   * The last conversation as bytes: its messages and answer, its pictures' rows, and the cache. Another process (or a later one) goes on from
+   * there without encoding or prefilling again, with the bits of an uninterrupted run. About as large as the cache's rows, see `usage.kvBytes`.
+   */
+  async saveState(): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.model.decoder.hooks.recompute)
+      throw new InputError('saveState: this model keeps no cache between tokens: there is nothing to save');
+    for await (const bytes of this.#exclusive(() => once(() => this.#save()))) return bytes;
+    throw new InputError('saveState: gave no bytes');
+  }
+
+  /**
+   * Takes up what `saveState` gave, and returns the conversation, the answer last: `chat` with more messages goes on.
+   * @throws FormatError for bytes that are damaged; InputError for those of another model, other settings or another version
+   */
+  async restoreState(bytes: Uint8Array): Promise<Message[]> {
+    for await (const messages of this.#exclusive(() => once(() => this.#restore(bytes)))) return messages;
+    throw new InputError('restoreState: gave no conversation');
+  }
+
   /** Ids of the prompt of a conversation, -200 where a picture stands. */
   promptIds(messages: readonly Message[], addGenerationPrompt: boolean = true): number[] {
     const { config } = this.checkpoint;
@@ -183,6 +197,10 @@ export class Llava implements AsyncDisposable {
     const views: [picture: number, image: RgbImage, view: PictureView][] = [];
     for (const [i, input] of inputs.entries()) {
       options.onImage?.(i, inputs.length);
+      if (isEncoded(input)) {
+        images.push(input);
+        continue;
+      }
       const image = await this.#loadImage(input, options.signal);
       const { explain, signal } = options;
       images.push(
@@ -199,7 +217,14 @@ export class Llava implements AsyncDisposable {
     let next = 0;
     const pieces: Piece[] = this.promptIds(messages).map((id) => (id === IMAGE_TOKEN_INDEX ? images[next++]! : id));
     const stop = [...this.#format.stop, ...(options.stop ?? [])];
-    yield* generate(this.#session, this.tokenizer, pieces, { ...options, stop }, account);
+    next = 0;
+    const asked = messages.map((m): Message => withPictures(m, () => images[next++]!));
+    let answer = '';
+    for await (const chunk of generate(this.#session, this.tokenizer, pieces, { ...options, stop }, account)) {
+      answer += chunk.text;
+      this.#conversation = [...asked, { role: 'assistant', content: answer.trim() }];
+      yield chunk;
+    }
     for (const [i, image, view] of views) {
       const kept = this.#session.kept(images[i]!);
       const fits = kept?.length === view.grid.width * view.grid.height;
@@ -210,7 +235,11 @@ export class Llava implements AsyncDisposable {
   async #score(messages: readonly Message[], signal?: AbortSignal): Promise<AnswerScore> {
     const images: ImageRows[] = [];
     for (const input of messages.flatMap(imagesOf))
-      images.push(await this.#encode(await this.#loadImage(input, signal), { spent: newSpent(), ...(signal && { signal }) }));
+      images.push(
+        isEncoded(input)
+          ? input
+          : await this.#encode(await this.#loadImage(input, signal), { spent: newSpent(), ...(signal && { signal }) }),
+      );
     const ids = this.promptIds(messages, false);
     const open = this.promptIds(messages.slice(0, -1));
     // The answer begins where the open prompt ends; its first space may belong to its first word.
@@ -236,6 +265,30 @@ export class Llava implements AsyncDisposable {
     const tokens = ids.slice(from).map((id, i) => ({ id, text: this.tokenizer.decode([id], { special: true }), logp: logps[i]! }));
     const sum = logps.reduce((a, b) => a + b, 0);
     return { tokens, sum, count: tokens.length, mean: sum / tokens.length, perplexity: Math.exp(-sum / tokens.length) };
+  }
+
+  async #owner(): Promise<StateOwner> {
+    return { model: await checkpointDigest(this.checkpoint), settings: this.#settings };
+  }
+
+  async #save(): Promise<Uint8Array<ArrayBuffer>> {
+    const snapshot = this.#session.save(0);
+    const used = this.#conversation.flatMap(imagesOf).filter(isEncoded);
+    const shown = [...this.#images.values(), ...used, ...snapshot.rows.flatMap((r) => (r.row === 0 ? [r.image!] : []))];
+    const pictures = [...new Map(shown.map((p) => [p.key, p])).values()];
+    const keys = pictures.map((p) => p.key);
+    // A picture stands in a message by its number.
+    const conversation = this.#conversation.map((m) => withPictures(m, (image) => keys.indexOf((image as ImageRows).key)));
+    return encodeState(await this.#owner(), { snapshot, pictures, conversation });
+  }
+
+  async #restore(bytes: Uint8Array): Promise<Message[]> {
+    const { snapshot, pictures, conversation } = await decodeState(await this.#owner(), bytes);
+    for (const p of pictures) this.#images.set(p.key, p);
+    await this.#session.resume(snapshot);
+    const messages = conversation as readonly MessageWith<number>[];
+    this.#conversation = messages.map((m) => withPictures(m, (k) => pictures[k as number]!));
+    return [...this.#conversation];
   }
 
   #loadImage(input: ImageInput, signal?: AbortSignal): Promise<RgbImage> {
@@ -291,16 +344,6 @@ function crowded({ files }: Checkpoint, { decoder }: Model): boolean {
   return weights + caches > 3.5 * 2 ** 30;
 }
 
-const imagesOf = ({ content }: Message): ImageInput[] =>
-  typeof content === 'string'
-    ? []
-    : content.flatMap((p) => (p.type === 'image' ? [p.image] : p.type === 'image_url' ? [p.image_url.url] : []));
-
-const textual = ({ role, content }: Message): ChatMessage => ({
-  role,
-  content: typeof content === 'string' ? content : content.map((p) => (p.type === 'text' ? p : { type: 'image' as const })),
-});
-
 /** The choices that the caller made, in one order. */
 const choices = ({ visualTokens, slices, preResize }: PictureOptions): PictureOptions => ({
   ...(visualTokens !== undefined && { visualTokens }),
@@ -310,26 +353,5 @@ const choices = ({ visualTokens, slices, preResize }: PictureOptions): PictureOp
 
 /** Same pixels, same key. */
 async function fingerprint({ width, height, data }: RgbImage): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', data as Uint8Array<ArrayBuffer>));
-  return `${width}x${height} ${[...digest].map((b) => b.toString(16).padStart(2, '0')).join('')}`;
+  return `${width}x${height} ${await sha256(data)}`;
 }
-
-function chatFormat(checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, options: LoadOptions): ChatFormat {
-  if (options.conversation !== undefined) return conversationFormat(conversation(options.conversation), startEnd(checkpoint));
-  const source = options.chatTemplate ?? checkpoint.chatTemplate;
-  if (source !== undefined)
-    return templateFormat(source, {
-      ...tokenText('bosToken', tokenizer?.bosId),
-      ...tokenText('eosToken', tokenizer?.eosId),
-      ...(checkpoint.stop && { stop: checkpoint.stop }),
-    });
-  const name = defaultConversation(checkpoint.name);
-  // Files are renamed at will, and hardly anybody has a LLaVA of the first version: published evaluations of 1.5 use vicuna_v1.
-  return conversationFormat(conversation(name === 'llava_v0' ? 'vicuna_v1' : name), startEnd(checkpoint));
-
-  function tokenText<K extends string>(key: K, id: number | null | undefined): { [P in K]?: string } {
-    return (id === null || id === undefined ? {} : { [key]: tokenizer!.decode([id], { special: true }) }) as { [P in K]?: string };
-  }
-}
-
-const startEnd = ({ config }: Checkpoint) => ({ imageStartEnd: config.bool('mm_use_im_start_end', false) });

@@ -77,6 +77,8 @@ const asking = (command: Command): Command =>
 asking(program.command('run').description('answer a question about a picture (or without one)'))
   .option('--profile', 'time of every kind of operation, on stderr')
   .option('--trace <file>', 'write a Chrome trace (opens in Perfetto)')
+  .option('--save-state <file>', 'write the conversation, its pictures and the cache')
+  .option('--state <file>', 'go on with a conversation that was saved: nothing of it is computed again')
   .action(run);
 
 asking(program.command('profile').description('answer a question and show where the time went'))

@@ -11,6 +11,7 @@ import { Profile } from '../profile/profile.ts';
 import { htmlReport } from '../profile/report.ts';
 import { embedded } from './embedded.ts';
 import { progress } from './progress.ts';
+import { writeWhole } from './writeFile.ts';
 
 export interface RunOptions {
   readonly image: readonly string[];
@@ -42,6 +43,10 @@ export interface RunOptions {
   readonly repeatPenalty: number;
   readonly seed?: number;
   readonly stop: readonly string[];
+  /** File of an earlier `saveState`: the conversation goes on. */
+  readonly state?: string;
+  /** File for the conversation, its pictures and the cache. */
+  readonly saveState?: string;
   readonly json?: boolean;
   readonly stats?: boolean;
   /** Per-op times on stderr. */
@@ -82,8 +87,9 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
     const profiling = o.profile || o.trace || o.html || o.save || o.diff ? new Profile(llava.programs, llava.vision) : undefined;
     // Loaded only where it is asked for: jimp is large.
     const drawings = o.explain === undefined ? undefined : new (await import('./explain.ts')).Drawings();
+    const before = o.state === undefined ? [] : await llava.restoreState(await readFile(o.state));
     const reply = llava.chat(
-      [...(o.system === undefined ? [] : [{ role: 'system' as const, content: o.system }]), { role: 'user', content }],
+      [...before, ...(o.system === undefined ? [] : [{ role: 'system' as const, content: o.system }]), { role: 'user', content }],
       {
         maxTokens: o.maxTokens,
         temperature: o.temp,
@@ -114,6 +120,10 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
       );
     else process.stdout.write('\n');
     if (o.stats) process.stderr.write(stats(usage, loadMs, llava));
+    if (o.saveState !== undefined) {
+      const state = await llava.saveState();
+      await writeWhole({ path: o.saveState, bytes: state.length, pieces: () => [state] }, 'state', controller.signal);
+    }
     if (o.explain) await drawings?.write(o.explain);
     if (profiling)
       await report(profiling, o, [`${model}: ${llava.engine.build} build, ${llava.engine.threads} threads`, stats(usage, loadMs, llava)]);

@@ -5,31 +5,18 @@ import type { Decoder, DecoderProgram } from '../models/decoder.ts';
 import type { Program } from '../runtime/engine.ts';
 import type { LoadOptions } from '../runtime/load.ts';
 import type { Programs, Spent } from '../runtime/programs.ts';
+import { hiddenRows, type ImageRows, type Piece, type Row, rowsOf, same } from './rows.ts';
 import { type CacheCopy, copyCaches, restoreCaches } from './snapshot.ts';
 
-/** Rows of one picture. Two pieces are the same picture when they are the same object or have the same key. */
-export interface ImageRows {
-  readonly key: string;
-  /** f32 [rows, hidden]. */
-  readonly features: Float32Array;
-  readonly rows: number;
-}
-
-/** A prompt: token ids and pictures in order. */
-export type Piece = number | ImageRows;
-
-/** One row of the cache: a token id, or row `row` of a picture. */
-export interface Row {
-  readonly id: number;
-  readonly image?: ImageRows;
-  readonly row?: number;
-}
+export type { ImageRows, Piece, Row } from './rows.ts';
 
 /** A session as it was, with the rows that its caches held from some row on. */
 export interface Snapshot {
   readonly rows: readonly Row[];
   readonly marks: readonly Mark[];
   readonly caches: CacheCopy;
+  /** Rows of the prompt that the decoder's tables were written for; absent: none was. */
+  readonly tables?: number;
 }
 
 /** Lengths of the caches when `rows` rows were in. */
@@ -37,8 +24,6 @@ export interface Mark {
   readonly rows: number;
   readonly lengths: readonly number[];
 }
-
-const same = (a: Row, b: Row): boolean => a.id === b.id && a.row === b.row && a.image?.key === b.image?.key;
 
 /** Sees every run of a session from inside: router choices, attention of a layer, hidden states. */
 export interface SessionObserver {
@@ -60,8 +45,8 @@ export class Session {
   readonly #kept: Map<string, Uint8Array> = new Map();
   /** Tokens fed one by one since the last prompt. */
   #generated = 0;
-  /** What the decoder's tables were written for. */
-  #regime: number | undefined;
+  /** What the decoder's tables were written for: rows of a prompt, and their regime. */
+  #tables: { readonly rows: number; readonly regime: number } | undefined;
 
   constructor(programs: Programs, decoder: Decoder) {
     this.programs = programs;
@@ -97,7 +82,7 @@ export class Session {
     prompt: readonly Piece[],
     options: { spent?: Spent; signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {},
   ): Promise<{ logits: Float32Array; reused: number; rows: number }> {
-    const rows = this.#rows(prompt);
+    const rows = rowsOf(prompt, this.decoder.backbone);
     this.truncate(this.#shared(rows));
     const program = await this.#program('prefill');
     await this.#writeTables(rows.length);
@@ -120,7 +105,7 @@ export class Session {
     visit: (program: Program, from: number, rows: number) => void,
     options: { keep?: readonly string[]; spent?: Spent; signal?: AbortSignal; reuse?: boolean } = {},
   ): Promise<number> {
-    const rows = this.#rows(prompt);
+    const rows = rowsOf(prompt, this.decoder.backbone);
     this.truncate(options.reuse ? this.#shared(rows) : 0);
     const program = await this.#program('score', options.keep);
     await this.#writeTables(rows.length);
@@ -136,7 +121,7 @@ export class Session {
   /** Appends one token; returns the logits after it, f32 [vocabulary]. */
   async step(id: number, spent?: Spent, signal?: AbortSignal): Promise<Float32Array> {
     const options = { ...(spent && { spent }), ...(signal && { signal }) };
-    const rows = [...this.#cached, ...this.#rows([id])];
+    const rows = [...this.#cached, ...rowsOf([id], this.decoder.backbone)];
     const generated = ++this.#generated;
     if (this.decoder.hooks.recompute) {
       const program = await this.#program('prefill');
@@ -146,7 +131,7 @@ export class Session {
       return this.programs.engine.read(program, 'logits');
     }
     const program = await this.#program('decode');
-    if (this.#regime === undefined) await this.#writeTables(1);
+    if (!this.#tables) await this.#writeTables(1);
     await this.#run('decode', program, rows.slice(-1), { rows, start: this.length, generated }, options);
     return this.programs.engine.read(program, 'logits');
   }
@@ -249,7 +234,14 @@ export class Session {
   save(from: number): Snapshot {
     const start = this.decoder.groups.length === 1 ? [from] : (this.#marks.findLast((m) => m.rows <= from)?.lengths ?? [0]);
     const caches = copyCaches(this.programs.engine, this.decoder.caches, Math.min(...start), Math.max(...this.#lengths()));
-    return { rows: [...this.#cached], marks: [...this.#marks], caches };
+    return { rows: [...this.#cached], marks: [...this.#marks], caches, ...(this.#tables && { tables: this.#tables.rows }) };
+  }
+
+  /** As `restore`, of a state that another session of the same decoder has saved from row 0 on. */
+  async resume(s: Snapshot): Promise<void> {
+    await this.prepare();
+    if (s.tables !== undefined) await this.#writeTables(s.tables);
+    this.restore(s);
   }
 
   restore(s: Snapshot): void {
@@ -271,10 +263,10 @@ export class Session {
   /** Writes what depends on the length of the prefill; what a cache holds from another regime is forgotten. */
   async #writeTables(rows: number): Promise<void> {
     const regime = this.decoder.regime(rows);
-    if (regime === this.#regime) return;
+    if (regime === this.#tables?.regime) return;
     for (const { tensor, values } of await this.decoder.tables(rows)) this.programs.engine.writeFixed(tensor, values);
     this.truncate(0);
-    this.#regime = regime;
+    this.#tables = { rows, regime };
   }
 
   /** Rows of the cache that `rows` begins with; one less when that would be all of them. */
@@ -284,32 +276,4 @@ export class Session {
     while (n < this.#cached.length && n < rows.length && same(this.#cached[n]!, rows[n]!)) n++;
     return Math.min(n, rows.length - 1);
   }
-
-  #rows(prompt: readonly Piece[]): Row[] {
-    const { vocabulary, hidden } = this.decoder.backbone;
-    const rows: Row[] = [];
-    for (const p of prompt) {
-      if (typeof p === 'number') {
-        if (!Number.isInteger(p) || p < 0 || p >= vocabulary)
-          throw new InputError(`prompt: token id outside the vocabulary: got ${p}, expected 0..${vocabulary - 1}`);
-        rows.push({ id: p });
-      } else {
-        if (p.features.length !== p.rows * hidden) {
-          throw new InputError(`prompt: picture rows of another width: got ${p.features.length} values for ${p.rows} rows of ${hidden}`);
-        }
-        for (let row = 0; row < p.rows; row++) rows.push({ id: -1, image: p, row });
-      }
-    }
-    if (!rows.length) throw new InputError('prompt: is empty: give at least one token or picture');
-    return rows;
-  }
-}
-
-/** f32 [rows, hidden] with the pictures' rows in place. */
-function hiddenRows(rows: readonly Row[], hidden: number): Float32Array {
-  const out = new Float32Array(rows.length * hidden);
-  rows.forEach((r, i) => {
-    if (r.image) out.set(r.image.features.subarray(r.row! * hidden, (r.row! + 1) * hidden), i * hidden);
-  });
-  return out;
 }

@@ -1,7 +1,8 @@
 // What a chat request asks for, checked.
 
 import type { RgbImage } from '../image/image.ts';
-import type { ChatOptions, Message, MessagePart } from '../llava.ts';
+import type { ChatOptions } from '../llava.ts';
+import type { Message, MessagePart } from '../messages.ts';
 import { HttpError } from './errors.ts';
 
 export interface ChatRequest {
