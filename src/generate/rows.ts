@@ -29,7 +29,9 @@ export function rowsOf(prompt: readonly Piece[], { vocabulary, hidden }: { reado
   for (const p of prompt) {
     if (typeof p === 'number') {
       if (!Number.isInteger(p) || p < 0 || p >= vocabulary)
-        throw new InputError(`prompt: token id outside the vocabulary: got ${p}, expected 0..${vocabulary - 1}`);
+        throw new InputError(
+          `prompt: token id outside the vocabulary: got ${p}, expected 0..${vocabulary - 1}: is the tokenizer this model's?`,
+        );
       rows.push({ id: p });
     } else {
       if (p.features.length !== p.rows * hidden) {
