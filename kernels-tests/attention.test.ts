@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { columns, fixedTensor, newCell } from '../src/graph/graph.ts';
-import { fixedKv, type Kv, type KvType, kvCache } from '../src/graph/kv.ts';
+import { fixedKv, type Kv, type KvType, kvCache, pagedKv, setKvRows } from '../src/graph/kv.ts';
 import { type AttentionParams, attention } from '../src/graph/ops/attention.ts';
 import { kvWrite } from '../src/graph/ops/kvWrite.ts';
 import type { Engine } from '../src/runtime/engine.ts';
@@ -60,6 +60,21 @@ const sameBits = (key: string, y: Float32Array): void => {
 function poisoned(engine: Engine, dtype: KvType, kvHeads: number, capacity: number, dim: number): Kv {
   const cache = fixedKv('cache', dtype, kvHeads, capacity, dim);
   for (const t of [cache.k, cache.v]) engine.writeFixed(t, new Uint8Array(t.storage.bytes).fill(0xff));
+  return cache;
+}
+
+/** The same in pages that lie in no order. */
+function poisonedPages(engine: Engine, dtype: KvType, kvHeads: number, capacity: number, dim: number): Kv {
+  const [cache, before] = [pagedKv('cache', dtype, kvHeads, capacity, dim), pagedKv('before', dtype, kvHeads, capacity, dim)];
+  for (const rows of [1, capacity]) {
+    setKvRows(engine, before, rows);
+    setKvRows(engine, cache, rows);
+  }
+  for (const t of [before.k, before.v]) engine.release(t.storage);
+  setKvRows(engine, cache, 1);
+  setKvRows(engine, cache, capacity);
+  for (const { storage } of [cache.k, cache.v])
+    for (const at of engine.memoryOf(storage).pages(storage)) engine.bytes.fill(0xff, at, at + storage.pageBytes!);
   return cache;
 }
 
@@ -144,11 +159,11 @@ for (const { name, engine } of await engines()) {
       { heads: 1, kvHeads: 1, dim: 12, window: 70 },
     ] satisfies Case[]) {
       const window = 'window' in c ? c.window : undefined;
-      test(`attention ${name} ${dtype} causal ${c.heads}/${c.kvHeads} x ${c.dim} window=${window}: chunks do not change bits`, () => {
+      test(`attention ${name} ${dtype} causal ${c.heads}/${c.kvHeads} x ${c.dim} window=${window}: neither chunks nor pages change bits`, () => {
         const rows = 151;
         const [q, k, v] = [queries(rows * c.heads * c.dim, 4), random(rows * c.kvHeads * c.dim, 5), random(rows * c.kvHeads * c.dim, 6)];
-        const inChunks = (ends: readonly number[]) => {
-          const cache = poisoned(engine, dtype, c.kvHeads, 157, c.dim);
+        const inChunks = (ends: readonly number[], make = poisoned) => {
+          const cache = make(engine, dtype, c.kvHeads, 157, c.dim);
           const parts = ends.map((to, i) => chunk(engine, cache, c, q, k, v, i ? ends[i - 1]! : 0, to));
           for (const t of [cache.k, cache.v]) engine.release(t.storage);
           return Float32Array.from(parts.flatMap((p) => [...p]));
@@ -162,6 +177,7 @@ for (const { name, engine } of await engines()) {
         );
         assert.deepEqual(inChunks([10, 23, 24, 90, rows]), y);
         assert.deepEqual(inChunks(Array.from({ length: rows }, (_, i) => i + 1)), y);
+        assert.deepEqual(inChunks([10, 70, rows], poisonedPages), y);
         sameBits(`causal ${dtype} ${c.heads} ${c.dim}`, y);
       });
     }

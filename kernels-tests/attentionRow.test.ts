@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fixedTensor, newCell } from '../src/graph/graph.ts';
-import { fixedKv } from '../src/graph/kv.ts';
+import { fixedKv, pagedKv, setKvRows } from '../src/graph/kv.ts';
 import { attentionRow } from '../src/graph/ops/attentionRow.ts';
 import { kvWrite } from '../src/graph/ops/kvWrite.ts';
 import { close, engines, given, random, runGraph } from './harness.ts';
@@ -51,17 +51,23 @@ for (const { name, engine } of await engines()) {
         const seen = newCell('keys', most);
         engine.setCell(seen, keys);
         const written = given(k.slice(0, Math.max(keys, 1) * kvHeads * dim), Math.max(keys, 1), kvHeads * dim);
-        const r = runGraph(engine, [given(q, 1, heads * dim), written], (g, [tq, tk]) => {
-          g.addAll(kvWrite, [tk!, tk!, cache.k, cache.v], { heads: kvHeads, dim, at: 0 });
-          return [g.add(attentionRow, [tq!, cache.k], { heads, kvHeads, dim, scale: dim ** -0.5, keys: seen })];
-        });
-        const y = r.read();
-        r.done();
+        const pages = pagedKv('pages', dtype, kvHeads, most, dim);
+        setKvRows(engine, pages, most);
+        const [y, paged] = [cache, pages].map((c) => {
+          const r = runGraph(engine, [given(q, 1, heads * dim), written], (g, [tq, tk]) => {
+            g.addAll(kvWrite, [tk!, tk!, c.k, c.v], { heads: kvHeads, dim, at: 0 });
+            return [g.add(attentionRow, [tq!, c.k], { heads, kvHeads, dim, scale: dim ** -0.5, keys: seen })];
+          });
+          const weights = r.read();
+          r.done();
+          return weights;
+        }) as [Float32Array, Float32Array];
+        assert.deepEqual(paged, y);
         close(y, reference(q, k, heads, kvHeads, dim, keys, most), tolerance[dtype], 0);
         const key = `${dtype} ${dim} ${keys}`;
         assert.deepEqual(y, bits.get(key) ?? y);
         bits.set(key, y);
-        for (const t of [cache.k, cache.v]) engine.release(t.storage);
+        for (const t of [cache.k, cache.v, pages.k, pages.v]) engine.release(t.storage);
       });
     }
   }

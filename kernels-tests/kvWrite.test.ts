@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { columns, fixedTensor, newCell } from '../src/graph/graph.ts';
-import { fixedKv, type KvType, readKv } from '../src/graph/kv.ts';
+import { fixedKv, type Kv, type KvType, pagedKv, readKv, setKvRows } from '../src/graph/kv.ts';
 import { kvWrite } from '../src/graph/ops/kvWrite.ts';
 import { close, engines, given, random, runGraph } from './harness.ts';
 
@@ -25,16 +25,23 @@ for (const { name, engine } of await engines()) {
       [1, 12],
       [2, 7],
     ] as const) {
-      test(`kvWrite ${name} ${dtype} ${heads} x ${dim}`, () => {
+      const ROWS = 131;
+      test(`kvWrite ${name} ${dtype} ${heads} x ${dim}, in one piece and in pages`, () => {
+        for (const cache of [fixedKv('cache', dtype, heads, ROWS, dim), pagedKv('cache', dtype, heads, ROWS, dim)]) written(cache);
+      });
+
+      const written = (cache: Kv) => {
         const width = heads * dim;
-        const cache = fixedKv('cache', dtype, heads, 21, dim);
-        const at = newCell('at', 21);
-        const [k, v] = [random(21 * width, 3), random(21 * width, 4)];
+        if (cache.k.storage.pageBytes !== undefined) setKvRows(engine, cache, ROWS);
+        const at = newCell('at', ROWS);
+        const [k, v] = [random(ROWS * width, 3), random(ROWS * width, 4)];
         for (const [from, rows] of [
           [0, 3],
           [3, 1],
           [4, 9],
           [13, 8],
+          [21, 60],
+          [81, 50],
         ] as const) {
           // k and v lie side by side, as one matmul leaves them.
           const both = new Float32Array(rows * 2 * width);
@@ -48,14 +55,14 @@ for (const { name, engine } of await engines()) {
             return [];
           }).done();
         }
-        const got = readKv(engine, cache, 21);
-        close(got.k, byHead(k, 21, heads, dim), ...tolerance[dtype], 'k');
-        close(got.v, byHead(v, 21, heads, dim), ...tolerance[dtype], 'v');
+        const got = readKv(engine, cache, ROWS);
+        close(got.k, byHead(k, ROWS, heads, dim), ...tolerance[dtype], 'k');
+        close(got.v, byHead(v, ROWS, heads, dim), ...tolerance[dtype], 'v');
         const key = `${dtype} ${heads} ${dim}`;
         assert.deepEqual(got.k, bits.get(key) ?? got.k);
         bits.set(key, got.k);
         for (const t of [cache.k, cache.v]) engine.release(t.storage);
-      });
+      };
     }
   }
 }

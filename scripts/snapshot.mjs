@@ -2,6 +2,7 @@
 // Usage: node scripts/snapshot.mjs MODEL PICTURE QUESTION OUT. Prints the answer that the command must give.
 import { closeSync, openSync, writeSync } from 'node:fs';
 import * as h from '../build/assembly/wasi/header.js';
+import { setKvRows } from '../build/src/graph/kv.js';
 import { Llava } from '../build/src/index.js';
 
 const [model, picture, question, out] = process.argv.slice(2);
@@ -31,6 +32,8 @@ const hidden = new Float32Array(rows.length * width);
 rows.forEach(({ row }, i) => {
   if (row !== undefined) hidden.set(image.features.subarray(row * width, (row + 1) * width), i * width);
 });
+// The command takes no memory of its own.
+for (const cache of decoder.caches) setKvRows(engine, cache, rows.length + MAX_TOKENS);
 const missing = () => {
   throw new Error('the answer has not made its programs');
 };

@@ -9,6 +9,7 @@ import { type Account, type Chunk, type GenerateOptions, generate, newAccount, n
 import { IGNORED, tokenLogProbs } from './generate/score.ts';
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
 import { decodeState, encodeState, type StateOwner } from './generate/state.ts';
+import { kvBytes } from './graph/kv.ts';
 import type { RgbImage } from './image/image.ts';
 import { type ImageInput, loadImage } from './image/load.ts';
 import { imagesOf, isEncoded, type Message, type MessageWith, textual, withPictures } from './messages.ts';
@@ -340,7 +341,7 @@ async function* once<T>(body: () => Promise<T>): AsyncGenerator<T> {
 /** Weights and caches that leave no room for arenas within 4 GiB. */
 function crowded({ files }: Checkpoint, { decoder }: Model): boolean {
   const weights = [...files.tensors.values()].reduce((n, t) => n + t.bytes, 0);
-  const caches = decoder.caches.reduce((n, c) => n + c.k.storage.bytes + c.v.storage.bytes, 0);
+  const caches = decoder.caches.reduce((n, c) => n + kvBytes(c, decoder.options.context), 0);
   return weights + caches > 3.5 * 2 ** 30;
 }
 

@@ -58,6 +58,7 @@ function usageOf(a: Account, encoded: Spent): Usage {
     decodeFlops: 2 * a.decode.macs,
     kvBytes: a.kv.kept,
     kvBytesDense: a.kv.dense,
+    kvMemory: a.kv.memory,
     finishReason: a.finishReason,
   };
 }

@@ -21,7 +21,7 @@ const open = async () => openGgufPair(await openGguf(fileSource(join(fixture('mo
 
 async function withSession<T>(options: ModelOptions, body: (s: Session, picture: ImageRows) => Promise<T>): Promise<T> {
   const checkpoint = await open();
-  const engine = await Engine.create(nodePlatform, { threads: 0, simulatedThreads: 2 });
+  const engine = await Engine.create(nodePlatform, { threads: 0, simulatedThreads: 2, maximumPages: 1024 });
   try {
     const model = openModel(checkpoint, { context: 64, ...options });
     const { hidden } = model.decoder.backbone;
@@ -96,18 +96,56 @@ test('FastV without a cache ranks the rows at every token', async () => {
   assert.deepEqual(step, again);
 });
 
-test('caches of layers with dropped rows may be smaller, and say so when they are full', async () => {
-  const prune = { method: 'fastv', k: 1, r: 0.5 } as const;
-  const answer = (options: ModelOptions) =>
-    withSession({ prune, ...options }, async (s, p) => [(await s.prefill(prompt(p, 40, 41))).logits, await s.step(50)]);
-  assert.deepEqual(await answer({ sparseContext: 10 }), await answer({}));
-  await withSession({ prune, sparseContext: 10 }, async (s, p) => {
-    const [dense, sparse] = s.decoder.caches;
-    assert.ok(sparse!.k.storage.bytes < dense!.k.storage.bytes / 3);
-    await s.prefill(prompt(p, 40, 41));
-    assert.equal(s.room, 1);
-    await s.step(50);
-    await assert.rejects(s.step(51), /context: is full: got 11 rows, the cache holds 10: load with a larger sparseContext/);
+test('memory: layers with dropped rows take fewer pages, and give them back', async () => {
+  const ROWS_OF_PAGE = 64;
+  const taken = (options: ModelOptions) =>
+    withSession({ context: 512, ...options }, async (s, p) => {
+      await s.prepare();
+      const { heap } = s.programs.engine;
+      const before = heap.taken;
+      const long: ImageRows = { key: 'long', rows: 40 * ROWS, features: random(40 * p.features.length, 8) };
+      await s.prefill(prompt(long, 40, 41));
+      const held = heap.taken - before;
+      const { kept, dense, memory } = s.kvBytes;
+      assert.ok(memory >= kept && memory <= held && held - memory < 4096, `${kept} <= ${memory} <= ${held}`);
+      assert.deepEqual(
+        s.cacheRows.map((n) => Math.ceil(n / ROWS_OF_PAGE)),
+        s.decoder.caches.map((c) => s.programs.engine.memoryOf(c.v.storage).pages(c.v.storage).length),
+      );
+      s.truncate(0);
+      assert.ok(heap.taken - before < 4096);
+      return { memory, dense, layers: s.cacheRows.length };
+    });
+  const all = await taken({});
+  const few = await taken({ prune: { method: 'fastv', k: 1, r: 0.75 } });
+  assert.equal(few.dense, all.dense);
+  // 365 rows are 6 pages, 95 are 2.
+  assert.equal(few.memory / all.memory, (6 + 2 * (all.layers - 1)) / (6 * all.layers));
+});
+
+test('a conversation is as long as the context, or as the memory is large', async () => {
+  await withSession({ context: 16 }, async (s) => {
+    await s.prefill([1, 20, 31]);
+    assert.equal(s.room, 13);
+    await assert.rejects(
+      s.prefill(Array.from({ length: 17 }, () => 5)),
+      /context: is full: got 17 rows, the cache holds 16: load with a larger context/,
+    );
+  });
+  const pages = 32;
+  await withSession({ context: 4096, chunk: 16 }, async (s) => {
+    await s.prepare();
+    await s.prefill([1, 20, 31]);
+    const { engine } = s.programs;
+    const { pageBytes } = s.decoder.caches[0]!.k.storage;
+    // Fills the memory but for some pages.
+    const free = engine.heap.fits(pageBytes!);
+    engine.heap.allocate((free - pages) * pageBytes!, 'a guest');
+    assert.equal(s.room, 61 + 64 * Math.floor(pages / (2 * s.decoder.backbone.layers)));
+    const before = s.kvBytes.memory;
+    await assert.rejects(s.prefill(Array.from({ length: 2000 }, () => 5)), /memory: no room for layer \d+ (keys|values)/);
+    assert.ok(s.kvBytes.memory <= before + pages * pageBytes!);
+    await s.prefill([1, 20, 31, 40]);
   });
 });
 

@@ -121,7 +121,13 @@ test('10 000 random strings come back, normalised where the tokenizer normalises
     return state % n;
   };
   // ASCII and its controls, accents and combining marks, CJK, emoji.
-  const ranges = [[0x20, 95], [0, 32], [0xa0, 0x500], [0x3000, 0x5000], [0x1f300, 0x500]] as const;
+  const ranges = [
+    [0x20, 95],
+    [0, 32],
+    [0xa0, 0x500],
+    [0x3000, 0x5000],
+    [0x1f300, 0x500],
+  ] as const;
   const character = (): number => {
     const [first, count] = ranges[random(ranges.length)]!;
     return first + random(count);

@@ -55,7 +55,6 @@ const asking = (command: Command): Command =>
     .option('-c, --ctx-size <rows>', 'rows that the KV cache holds', number('--ctx-size'))
     .addOption(new Option('--cache-type <type>', 'element type of the KV cache').choices(['f32', 'f16', 'q8']).default('f16'))
     .addOption(new Option('--image-mode <mode>', 'how pictures become square').choices(['pad', 'square']))
-    .option('--sparse-ctx-size <rows>', 'rows that the caches of layers with dropped rows hold', number('--sparse-ctx-size'))
     .option('--prune <method>', 'fewer picture rows: fastv:K:R, visionzip:DOMINANT:CONTEXTUAL, prumerge, prumerge-plus, tome:R')
     .option('--visual-tokens <m>', 'MQT: tokens that stand for a picture', number('--visual-tokens'))
     .option('--slices <n>', 'UHD: slices of a picture at most; 1: only the overview', number('--slices'))

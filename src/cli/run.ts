@@ -27,7 +27,6 @@ export interface RunOptions {
   readonly imageMode?: 'pad' | 'square';
   /** Method and numbers: `fastv:2:0.5`. */
   readonly prune?: string;
-  readonly sparseCtxSize?: number;
   readonly visualTokens?: number;
   readonly slices?: number;
   readonly preResize?: number | 'none';
@@ -166,7 +165,6 @@ const loadOptions = (o: RunOptions): LoadOptions => ({
   ...(o.offline === undefined ? {} : { offline: o.offline }),
   ...(o.ctxSize === undefined ? {} : { context: o.ctxSize }),
   ...(o.imageMode === undefined ? {} : { imageMode: o.imageMode }),
-  ...(o.sparseCtxSize === undefined ? {} : { sparseContext: o.sparseCtxSize }),
   ...(o.prune === undefined ? {} : { prune: parsePruning(o.prune) }),
   ...(o.conversation === undefined ? {} : { conversation: o.conversation }),
 });

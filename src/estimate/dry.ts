@@ -57,6 +57,7 @@ export function rehearse(engine: Engine, weights: readonly Weights[]): Rehearsal
     read: (program, name, rows) => (dry.has(program) ? new Float32Array(count(program, name)) : engine.read(program, name, rows)),
     readInts: (program, name, rows) => (dry.has(program) ? new Int32Array(count(program, name)) : engine.readInts(program, name, rows)),
     writeFixed: () => {},
+    setPages: () => {},
     setCell: (cell, n) => void cells.set(cell, n),
     getCell: value,
   };

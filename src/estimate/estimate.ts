@@ -2,6 +2,7 @@
 
 import { RECORD_BYTES } from '../../assembly/program.ts';
 import { Session } from '../generate/session.ts';
+import { kvBytes } from '../graph/kv.ts';
 import { maxSize, type Storage } from '../graph/tensor.ts';
 import type { WeightUse } from '../graph/weights.ts';
 import type { Checkpoint, ModelOptions, PictureOptions } from '../models/model.ts';
@@ -108,6 +109,7 @@ export async function estimate(platform: Platform, checkpoint: Checkpoint, optio
         rehearsal,
         model.weights.flatMap((w) => [...w.uses]),
         new Set(caches),
+        decoder.caches.reduce((n, c) => n + kvBytes(c, decoder.options.context), 0),
         decoder.options.context,
         threads,
       ),
@@ -129,13 +131,13 @@ function memoryOf(
   rehearsal: Rehearsal,
   uses: readonly WeightUse[],
   caches: ReadonlySet<Storage>,
+  cache: number,
   context: number,
   threads: number,
 ): Pick<Estimate, 'memory' | 'parameters' | 'weightsInFourBits'> {
   const total = (storages: Iterable<Storage>): number => [...storages].reduce((n, s) => n + s.bytes, 0);
   const own = new Set(uses.map((u) => u.tensor.storage));
   const weights = total(own);
-  const cache = total(caches);
   const tables = total([...rehearsal.fixed()].filter((s) => !own.has(s) && !caches.has(s)));
   const arenas: Record<string, number> = {};
   for (const p of rehearsal.plans) arenas[p.graph.name] = Math.max(arenas[p.graph.name] ?? 0, p.arenaBytes);

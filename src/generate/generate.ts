@@ -41,6 +41,8 @@ export interface Usage {
   /** Bytes that the KV cache's rows take at the end, and would take if every layer kept every row. */
   readonly kvBytes: number;
   readonly kvBytesDense: number;
+  /** Bytes of memory that the cache holds for them: whole pages of 64 rows of a layer. */
+  readonly kvMemory: number;
   readonly finishReason: FinishReason;
 }
 
@@ -71,7 +73,7 @@ export const newAccount = (): Account => ({
   cachedTokens: 0,
   promptRows: 0,
   imageRows: 0,
-  kv: { kept: 0, dense: 0 },
+  kv: { kept: 0, dense: 0, memory: 0 },
   prefill: newSpent(),
   decode: newSpent(),
 });

@@ -1,6 +1,8 @@
 // One conversation over a decoder: what is in its KV cache, and how rows get in.
 
+import { KEY_BLOCK } from '../../assembly/kernels/attention/layout.ts';
 import { InputError } from '../errors.ts';
+import { kvBytes, setKvRows } from '../graph/kv.ts';
 import type { Decoder, DecoderProgram } from '../models/decoder.ts';
 import type { Program } from '../runtime/engine.ts';
 import type { LoadOptions } from '../runtime/load.ts';
@@ -66,6 +68,13 @@ export class Session {
       rows = this.#marks.at(-1)?.rows ?? 0;
     }
     this.#cached.length = rows;
+    this.#hold(this.#lengths());
+  }
+
+  /** Gives each group's caches the pages for so many rows; the memory of others can be used again. */
+  #hold(lengths: readonly number[]): void {
+    const { caches, groups } = this.decoder;
+    for (const [i, c] of caches.entries()) setKvRows(this.programs.engine, c, lengths[groups.indexOf(this.decoder.group(i))]!);
   }
 
   /** Plans, loads and installs what a conversation needs. */
@@ -138,9 +147,14 @@ export class Session {
 
   /** Tokens that can still be appended. */
   get room(): number {
-    const lengths = this.#lengths();
-    const { groups, options } = this.decoder;
-    return Math.min(...groups.map(({ capacity = options.context }, i) => capacity - lengths[i]!));
+    const lengths = this.cacheRows;
+    const { caches, options } = this.decoder;
+    const { engine } = this.programs;
+    // Rows that every layer's last page still has, and those of pages that every layer can still take.
+    const memories = caches.map(({ k }) => engine.memoryOf(k.storage));
+    const held = caches.map(({ k }, i) => KEY_BLOCK * memories[i]!.pages(k.storage).length - lengths[i]!);
+    const pages = memories.map((m) => m.heap.fits(caches[0]!.k.storage.pageBytes!) / (2 * memories.filter((other) => other === m).length));
+    return Math.min(options.context - Math.max(...lengths), Math.min(...held) + KEY_BLOCK * Math.floor(Math.min(...pages)));
   }
 
   /** 1 for each row of a picture that went on to the last layer, 0 where it was dropped; undefined: nothing decides about it. */
@@ -164,11 +178,18 @@ export class Session {
     return Array.from({ length: backbone.layers }, (_, i) => lengths[groups.indexOf(this.decoder.group(i))]!);
   }
 
-  /** Bytes that the rows in the caches take, and would take if every layer had every row. */
-  get kvBytes(): { readonly kept: number; readonly dense: number } {
-    const row = this.decoder.caches.map(({ k, v }) => (k.storage.bytes + v.storage.bytes) / (k.shape[1] as number));
-    const sum = (rows: readonly number[]) => row.reduce((n, bytes, i) => n + bytes * rows[i]!, 0);
-    return { kept: sum(this.cacheRows), dense: sum(row.map(() => this.length)) };
+  /** Bytes that the rows in the caches take, and would take if every layer had every row; and bytes of the pages that they lie in. */
+  get kvBytes(): { readonly kept: number; readonly dense: number; readonly memory: number } {
+    const { caches } = this.decoder;
+    const { engine } = this.programs;
+    const sum = (rows: readonly number[]) => caches.reduce((n, c, i) => n + kvBytes(c, rows[i]!), 0);
+    const tables = caches.flatMap(({ k, v }) => [k.storage, v.storage]);
+    const pages = tables.map((t) => engine.memoryOf(t).pages(t).length * t.pageBytes!);
+    return {
+      kept: sum(this.cacheRows),
+      dense: sum(caches.map(() => this.length)),
+      memory: pages.reduce((a, b) => a + b, 0),
+    };
   }
 
   /** Where chunks of a prompt begin and end: no longer than a chunk, and, where a variant needs it, not within a picture. */
@@ -199,12 +220,19 @@ export class Session {
     const { start, generated } = prompt;
     const run = { engine, program, kind, past, rows, total: prompt.rows.length, prompt: prompt.rows, start, generated };
     const before = this.#lengths();
-    for (const [i, { capacity = decoder.options.context, most }] of decoder.groups.entries()) {
-      const wanted = before[i]! + (most?.(run) ?? rows.length);
-      if (wanted <= capacity) continue;
-      throw new InputError(
-        `context: is full: got ${wanted} rows, the cache holds ${capacity}: load with a larger ${i ? 'sparseContext' : 'context'} or shorten the conversation`,
-      );
+    const { context } = decoder.options;
+    const wanted = decoder.groups.map(({ most }, i) => before[i]! + (most?.(run) ?? rows.length));
+    for (const n of wanted) {
+      if (n > context)
+        throw new InputError(
+          `context: is full: got ${n} rows, the cache holds ${context}: load with a larger context or shorten the conversation`,
+        );
+    }
+    try {
+      this.#hold(wanted);
+    } catch (e) {
+      this.#hold(before);
+      throw e;
     }
     for (const [i, group] of decoder.groups.entries()) engine.setCell(group.past, before[i]!);
     engine.setCell(decoder.rows, rows.length);
@@ -227,6 +255,7 @@ export class Session {
     if (decoder.groups.length > 1) {
       const lengths = decoder.groups.map((group, i) => before[i]! + (group.added ? engine.getCell(group.added) : rows.length));
       this.#marks.push({ rows: this.length, lengths });
+      this.#hold(lengths);
     }
   }
 
@@ -245,9 +274,10 @@ export class Session {
   }
 
   restore(s: Snapshot): void {
-    restoreCaches(this.programs.engine, this.decoder.caches, s.caches);
     this.#cached = [...s.rows];
     this.#marks = [...s.marks];
+    this.#hold(this.#lengths());
+    restoreCaches(this.programs.engine, this.decoder.caches, s.caches);
   }
 
   #lengths(): readonly number[] {

@@ -4,7 +4,7 @@
 import type { Node } from './graph.ts';
 import type { SizeOf } from './op.ts';
 import { lay, type Plan } from './plan.ts';
-import { byteSize, colsOf, type Storage, type Tensor } from './tensor.ts';
+import { byteSize, colsOf, fullBytes, type Storage, type Tensor } from './tensor.ts';
 
 /** An intermediate that a stage reads and an earlier one has. */
 export interface Crossing {
@@ -29,7 +29,7 @@ export function chooseCuts(p: Plan, room: (stage: number) => number): Set<string
   for (const n of p.nodes) for (const s of storages(n)) if (s.kind === 'fixed') segments[n.segment]!.add(s);
   const cuts = new Set<string>();
   let held = new Set<Storage>();
-  const total = (of: ReadonlySet<Storage>): number => [...of].reduce((n, s) => n + s.bytes, 0);
+  const total = (of: ReadonlySet<Storage>): number => [...of].reduce((n, s) => n + fullBytes(s), 0);
   for (const [i, own] of segments.entries()) {
     const both = new Set([...held, ...own]);
     const full = held.size > 0 && total(both) > room(cuts.size);

@@ -35,6 +35,8 @@ export interface Storage {
   readonly kind: 'arena' | 'fixed';
   readonly name: string;
   readonly bytes: number;
+  /** Given: the storage is a table of the addresses of pages, each of so many bytes (`Memory.setPages`). */
+  readonly pageBytes?: number;
 }
 
 export interface Tensor {
@@ -53,6 +55,9 @@ export interface TensorSpec {
   readonly dtype: DType;
   readonly shape: readonly Dim[];
 }
+
+/** Bytes of a storage, with all the pages that its table can name. */
+export const fullBytes = ({ bytes, pageBytes = 0 }: Storage): number => bytes + (bytes / 4) * pageBytes;
 
 export const maxOf = (d: Dim): number => (typeof d === 'number' ? d : d.max);
 

@@ -85,8 +85,6 @@ export interface CacheGroup {
   readonly added?: Cell;
   /** The group's first layer; it reaches to the next group. Default 0. */
   readonly from?: number;
-  /** Rows that these caches hold; default: the decoder's context. */
-  readonly capacity?: number;
   /** Rows that a run adds at most; default: the chunk's. */
   most?(run: Run): number;
 }

@@ -8,7 +8,7 @@
 // `prefill` takes up to a chunk of rows and gives logits of the last; `score` of all rows; `decode` takes one row.
 
 import { fixedTensor, Graph, newCell } from '../graph/graph.ts';
-import { fixedKv, type Kv, type KvType } from '../graph/kv.ts';
+import { type Kv, type KvType, pagedKv } from '../graph/kv.ts';
 import { argmax } from '../graph/ops/argmax.ts';
 import { embed } from '../graph/ops/embed.ts';
 import { gatherRows } from '../graph/ops/gatherRows.ts';
@@ -21,12 +21,10 @@ import { type Backbone, buildLayers, type CacheGroup, type Hooks } from './backb
 export type DecoderProgram = 'prefill' | 'decode' | 'score';
 
 export interface DecoderOptions {
-  /** Rows that the cache holds. */
+  /** Rows that the caches hold at most. */
   readonly context: number;
   /** Rows of a prefill chunk at most. */
   readonly chunk: number;
-  /** Rows that the caches of layers with dropped rows hold; default: `context`. */
-  readonly sparseContext?: number;
   readonly cacheType: KvType;
 }
 
@@ -59,7 +57,7 @@ export class Decoder {
     this.rows = newCell('rows', options.chunk);
     this.groups = [{ past: newCell('past', options.context) }, ...(hooks.groups ?? [])];
     this.caches = Array.from({ length: backbone.layers }, (_, i) =>
-      fixedKv(`layer ${i}`, options.cacheType, backbone.kvHeads, this.group(i).capacity ?? options.context, backbone.dim),
+      pagedKv(`layer ${i}`, options.cacheType, backbone.kvHeads, options.context, backbone.dim),
     );
     this.#frequencies = fixedTensor('inverse frequencies', 'f32', [backbone.rotary.dims / 2]);
     const scaled = backbone.queryScale !== undefined && options.context > backbone.queryScale.from;

@@ -83,8 +83,7 @@ function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseCon
   const { cache = true, compat = false } = how;
   if (!(c.picture || c.output || c.instruct)) return cache ? {} : { recompute: true };
   if (c.layer >= b.layers) throw new InputError(`sparse_layer: must be 1 to ${b.layers - 1}: got ${c.layer}`);
-  const capacity = sizes.sparseContext ?? sizes.context;
-  const [past, added] = [newCell('past of sparse layers', capacity), newCell('rows added', sizes.chunk + 1)];
+  const [past, added] = [newCell('past of sparse layers', sizes.context), newCell('rows added', sizes.chunk + 1)];
   const [staying, again] = [newCell('staying picture rows', sizes.chunk), newCell('last row again', 1)];
   const stage = (name: string, most = sizes.chunk + 1): Stage => ({
     name,
@@ -138,7 +137,7 @@ function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseCon
   }
 
   return {
-    groups: [{ past, added, from: c.layer, capacity, most: (run) => run.rows.length - dropped(run.rows) + (compat ? 1 : 0) }],
+    groups: [{ past, added, from: c.layer, most: (run) => run.rows.length - dropped(run.rows) + (compat ? 1 : 0) }],
     wholePictures: c.picture,
     recompute: !cache,
     beforeLayer: (g, i, s) => (i !== c.layer ? s : g.name === 'decode' ? decide(g, s) : prune(g, s)),

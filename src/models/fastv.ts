@@ -16,18 +16,14 @@ import { cachedAttention } from './block.ts';
 import type { DecoderOptions } from './decoder.ts';
 import { fastvKeeps, type Pruning } from './pruning.ts';
 
-export function fastv(
-  b: Backbone,
-  { context, chunk, sparseContext = context }: DecoderOptions,
-  options: Extract<Pruning, { method: 'fastv' }>,
-): Hooks {
+export function fastv(b: Backbone, { context, chunk }: DecoderOptions, options: Extract<Pruning, { method: 'fastv' }>): Hooks {
   const { k = 2, r = 0.5, keep, cache = true } = options;
   if (!Number.isInteger(k) || k < 1 || k >= b.layers)
     throw new InputError(`prune: fastv: k must be a layer from 1 to ${b.layers - 1}: got ${k}`);
   if (!(r >= 0 && r <= 1)) throw new InputError(`prune: fastv: r must be a share from 0 to 1: got ${r}`);
   if (keep !== undefined && (!Number.isInteger(keep) || keep < 0))
     throw new InputError(`prune: fastv: keep must be a number of rows: got ${keep}`);
-  const past = newCell('past of pruned layers', sparseContext);
+  const past = newCell('past of pruned layers', context);
   const kept = newCell('kept rows', chunk);
   const candidates = newCell('picture rows', chunk);
   const staying = newCell('staying picture rows', chunk);
@@ -41,7 +37,7 @@ export function fastv(
   };
 
   return {
-    groups: [{ past, added: kept, from: k, capacity: sparseContext, most: ({ rows }) => rows.length - dropped(rows) }],
+    groups: [{ past, added: kept, from: k, most: ({ rows }) => rows.length - dropped(rows) }],
     wholePictures: true,
     recompute: !cache,
 

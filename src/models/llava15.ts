@@ -47,15 +47,12 @@ export function openDecoder(weights: Weights, config: Config, options: ModelOpti
   const backbone = backboneOf(config);
   const context = options.context ?? Math.min(backbone.context, 4096);
   if (!Number.isInteger(context) || context < 1) throw new InputError(`context: must be a positive integer: got ${context}`);
-  const { prune, sparseContext = context } = options;
-  if (!Number.isInteger(sparseContext) || sparseContext < 1 || sparseContext > context)
-    throw new InputError(`sparseContext: must be 1 to the context of ${context}: got ${sparseContext}`);
+  const { prune } = options;
   const drops = prune?.method === 'fastv';
   const sizes = {
     context,
     chunk: Math.min(options.chunk ?? (drops ? PICTURE_CHUNK : 512), context),
     cacheType: options.cacheType ?? 'kv-f16',
-    ...(options.sparseContext !== undefined && { sparseContext: options.sparseContext }),
   };
   const own = typeof hooks === 'function' ? hooks(backbone, sizes) : hooks;
   if (own.wholePrefill) sizes.chunk = context;

@@ -34,12 +34,10 @@ export interface Checkpoint {
 export interface ModelOptions {
   /** `stored`: quantized weights stay quantized (default). `float`: matrices become f32 at load: exact, large and slow, for comparing with references. */
   readonly precision?: 'stored' | 'float';
-  /** Rows that the KV cache holds; default: the model's own context, at most 4096. */
+  /** Rows that the KV cache holds at most; default: the model's own context, at most 4096. It takes memory as rows come, 64 at a time. */
   readonly context?: number;
   /** Rows of a prefill chunk at most; default 512. */
   readonly chunk?: number;
-  /** Rows that the caches of layers with dropped rows hold (FastV, Dynamic-LLaVA); default: `context`. Fewer save memory. */
-  readonly sparseContext?: number;
   /** Element type of the KV cache; default f16. */
   readonly cacheType?: KvType;
   /** `pad`: letterbox to a square; `square`: shorter edge and centre crop; default: what the checkpoint says. */

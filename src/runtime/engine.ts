@@ -123,6 +123,11 @@ export class Engine {
     for (const m of this.#memories) m.release(storage);
   }
 
+  /** Brings a table of pages to `count`, in its memory (`Memory.setPages`). */
+  setPages(table: Storage, count: number): void {
+    this.memoryOf(table).setPages(table, count);
+  }
+
   /** Cuts a plan that passes one memory into stages, and makes their memories. The first plan whose graph has borders decides for all that follow. */
   async stage(plan: Plan): Promise<void> {
     if (!plan.graph.borders.length) return;

@@ -5,17 +5,21 @@ import { MemoryError } from '../errors.ts';
 const ALIGN = 64;
 const PAGE = 65536;
 
+const rounded = (bytes: number): number => Math.max(ALIGN, Math.ceil(bytes / ALIGN) * ALIGN);
+
 export class Heap {
   readonly memory: WebAssembly.Memory;
   readonly #maximumPages: number;
   /** Free pieces by address, none touching another. */
   #free: { at: number; bytes: number }[] = [];
+  readonly #from: number;
   #end: number;
   #top: number;
 
   constructor(memory: WebAssembly.Memory, from: number, maximumPages: number) {
     this.memory = memory;
     this.#maximumPages = maximumPages;
+    this.#from = from;
     this.#top = from;
     this.#end = memory.buffer.byteLength;
   }
@@ -25,9 +29,20 @@ export class Heap {
     return this.#top;
   }
 
+  /** Bytes in pieces that are taken. */
+  get taken(): number {
+    return this.#free.reduce((n, f) => n - f.bytes, this.#top - this.#from);
+  }
+
+  /** Pieces of so many bytes that can still be taken, if the runtime lets the memory grow to its maximum. */
+  fits(bytes: number): number {
+    const need = rounded(bytes);
+    return this.#free.reduce((n, f) => n + Math.floor(f.bytes / need), Math.floor((this.#maximumPages * PAGE - this.#top) / need));
+  }
+
   /** Address of `bytes` fresh bytes, a multiple of 64. Contents are undefined. Throws MemoryError when the memory's maximum is reached. */
   allocate(bytes: number, what: string): number {
-    const need = Math.max(ALIGN, Math.ceil(bytes / ALIGN) * ALIGN);
+    const need = rounded(bytes);
     const i = this.#free.findIndex((f) => f.bytes >= need);
     if (i >= 0) {
       const piece = this.#free[i]!;
@@ -44,21 +59,21 @@ export class Heap {
   }
 
   release(at: number, bytes: number): void {
-    const size = Math.max(ALIGN, Math.ceil(bytes / ALIGN) * ALIGN);
-    this.#free.push({ at, bytes: size });
-    this.#free.sort((a, b) => a.at - b.at);
-    const merged: { at: number; bytes: number }[] = [];
-    for (const f of this.#free) {
-      const last = merged.at(-1);
-      if (last && last.at + last.bytes === f.at) last.bytes += f.bytes;
-      else merged.push({ ...f });
-    }
-    const last = merged.at(-1);
-    if (last && last.at + last.bytes === this.#top) {
-      this.#top = last.at;
-      merged.pop();
-    }
-    this.#free = merged;
+    const piece = { at, bytes: rounded(bytes) };
+    let i = this.#free.length;
+    while (i > 0 && this.#free[i - 1]!.at > at) i--;
+    const before = this.#free[i - 1];
+    const after = this.#free[i];
+    const joinsAfter = after !== undefined && piece.at + piece.bytes === after.at;
+    if (joinsAfter) piece.bytes += after.bytes;
+    if (before && before.at + before.bytes === at) {
+      before.bytes += piece.bytes;
+      if (joinsAfter) this.#free.splice(i, 1);
+    } else this.#free.splice(i, joinsAfter ? 1 : 0, piece);
+    const last = this.#free.at(-1)!;
+    if (last.at + last.bytes !== this.#top) return;
+    this.#top = last.at;
+    this.#free.pop();
   }
 
   #grow(end: number, what: string, bytes: number): void {

@@ -24,6 +24,8 @@ export class Memory {
   #stage = 0;
   #bytes: Uint8Array;
   readonly #fixed: Map<Storage, number> = new Map();
+  /** Addresses in each table of pages. */
+  readonly #pages: Map<Storage, number[]> = new Map();
   readonly #cells: Map<Cell | number, number> = new Map();
   /** Free words for cells: taken page by page. */
   #cellPage = { next: 0, end: 0 };
@@ -78,8 +80,27 @@ export class Memory {
   /** Gives the memory of a fixed storage back. Programs that use it must not run any more. */
   release(storage: Storage): void {
     const at = this.#fixed.get(storage);
-    if (at !== undefined) this.heap.release(at, storage.bytes);
+    if (at === undefined) return;
+    if (storage.pageBytes !== undefined) this.setPages(storage, 0);
+    this.heap.release(at, storage.bytes);
     this.#fixed.delete(storage);
+  }
+
+  /** Pages whose addresses a table holds. */
+  pages(table: Storage): readonly number[] {
+    return this.#pages.get(table) ?? [];
+  }
+
+  /** Brings a table to `count` pages: takes fresh ones from the heap, contents undefined, or gives the last ones back. Throws MemoryError. */
+  setPages(table: Storage, count: number): void {
+    const { pageBytes = 0 } = table;
+    const pages = this.#pages.get(table) ?? [];
+    this.#pages.set(table, pages);
+    while (pages.length > count) this.heap.release(pages.pop()!, pageBytes);
+    while (pages.length < count) {
+      pages.push(this.heap.allocate(pageBytes, table.name));
+      this.words(this.address(table), pages.length)[pages.length - 1] = pages.at(-1)!;
+    }
   }
 
   /** Encodes a plan into memory. */
@@ -163,6 +184,7 @@ export class Memory {
   /** Forgets everything. */
   clear(): void {
     this.#fixed.clear();
+    this.#pages.clear();
     this.#programs.clear();
     this.#bytes = new Uint8Array(0);
   }

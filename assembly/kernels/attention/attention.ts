@@ -1,7 +1,7 @@
 // attention: out[r, h] = sum over keys j of softmax_j(scale * q[r, h] . k[j, g]) * v[j, g], g = h * kvHeads / heads
 //
 //   in0       f32 [rows, heads * dim]   rows: cell; rows lie P9 elements apart
-//   in1, in2  kv                        caches of kind P6 and P7 rows (layout.ts)
+//   in1, in2  kv                        caches of kind P6 in pieces of P7 rows (layout.ts); P8 = 1: tables of pages
 //   out       f32 [rows, heads * dim]
 //   COLS dim; P0 heads; P1 kvHeads; P2 f32 scale
 //   P3 = 1    causal: row r sees keys 0..past + r, past: cell P4; with a window P5 > 0 only the last P5 of them
@@ -14,7 +14,7 @@
 // A lane is a query row of one head. Lanes that share a key/value head, LANES at most, go through its blocks together, in tiles of 4.
 
 import { expConstants } from '../../exp.ts';
-import { COLS, IN0, IN1, IN2, OUT, P0, P1, P2, P3, P4, P5, P6, P7, P9, ROWS, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
+import { COLS, IN0, IN1, IN2, OUT, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, ROWS, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
 import { firstRow } from '../../split.ts';
 import {
   FROM,
@@ -37,6 +37,7 @@ import {
   SUM,
   TO,
 } from './layout.ts';
+import { pieceOf, rowInPiece } from './pages.ts';
 import { packWeights, scaleScores, softmaxStep } from './softmax.ts';
 import { addValues, beginLane, packQuery, product, widenAll } from './steps.ts';
 
@@ -92,8 +93,7 @@ function attend(op: usize, s: usize, h: i32, group: i32, first: i32, count: i32)
   }
   for (let i = count; i < ((count + 3) & ~3); i++) memory.fill(s + S_Q + <usize>i * LANE_BYTES, 0, (<usize>padded) << 2);
 
-  const capacity = load<i32>(op, P7),
-    head = h * capacity;
+  const head = h * load<i32>(op, P7);
   for (let at = from & -KEY_BLOCK; at < to; at += KEY_BLOCK) block(op, s, kind, padded, head, at, min(KEY_BLOCK, to - at), count);
 
   for (let i = 0; i < count; i++) {
@@ -112,17 +112,21 @@ function attend(op: usize, s: usize, h: i32, group: i32, first: i32, count: i32)
   }
 }
 
-/** Keys at..at + n of the head whose cache begins at row `head`. */
+/** Keys at..at + n of the head whose part of a piece begins at row `head`. */
 function block(op: usize, s: usize, kind: i32, padded: i32, head: i32, at: i32, n: i32, count: i32): void {
   const capacity = load<i32>(op, P7),
-    there = min(KEY_BLOCK, capacity - at); // rows of the cache in this block
+    paged = load<i32>(op, P8),
+    row = rowInPiece(paged, at),
+    there = min(KEY_BLOCK, capacity - row); // rows of the cache in this block
   const unit: usize = kind == KV_F32 ? 4 : kind == KV_F16 ? 2 : 1;
-  const offset = <usize>((head + at) * padded) * unit;
-  const scales = <usize>(load<i32>(op, P1) * capacity) * <usize>padded + ((<usize>(head + at)) << 2);
-  const keyScales = load<usize>(op, IN1) + scales,
-    valueScales = load<usize>(op, IN2) + scales;
-  let k = load<usize>(op, IN1) + offset,
-    v = load<usize>(op, IN2) + offset,
+  const offset = <usize>((head + row) * padded) * unit;
+  const scales = <usize>(load<i32>(op, P1) * capacity) * <usize>padded + ((<usize>(head + row)) << 2);
+  const kPiece = pieceOf(load<usize>(op, IN1), paged, at),
+    vPiece = pieceOf(load<usize>(op, IN2), paged, at);
+  const keyScales = kPiece + scales,
+    valueScales = vPiece + scales;
+  let k = kPiece + offset,
+    v = vPiece + offset,
     form = kind;
   if (kind == KV_F16 && count > 1) {
     const keys = s + S_KEYS,

@@ -1,16 +1,17 @@
 // attentionRow: out[h, j] = softmax over j < keys of scale * q[h] . k[j, g], g = h * kvHeads / heads: the weights of one query row
 //
 //   in0   f32 [1, heads * dim]   q
-//   in1   kv                     keys of kind P6 and P7 rows (layout.ts)
+//   in1   kv                     keys of kind P6 in pieces of P7 rows (layout.ts); P8 = 1: a table of pages
 //   out   f32 [heads, P3]        0 from `keys` on
 //   COLS dim; P0 heads; P1 kvHeads; P2 f32 scale; P4 keys: cell
 //
 // Heads are split over threads. A weight below e^-64 of the largest is 0.
 
 import { expConstants } from '../../exp.ts';
-import { COLS, IN0, IN1, OUT, P0, P1, P2, P3, P4, P6, P7, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
+import { COLS, IN0, IN1, OUT, P0, P1, P2, P3, P4, P6, P7, P8, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
 import { firstRow } from '../../split.ts';
 import { KEY_BLOCK, KV_F16, KV_F32, KV_Q8, Q_SCALE, S_EXP, S_MASK, S_Q, S_ROW, S_STATE, SUM } from './layout.ts';
+import { pieceOf, rowInPiece } from './pages.ts';
 import { scaleScores, softmaxStep } from './softmax.ts';
 import { beginLane, packQuery, product } from './steps.ts';
 
@@ -47,16 +48,18 @@ function scores(op: usize, s: usize, h: i32, keys: i32): void {
     capacity = load<i32>(op, P7);
   const kvHeads = load<i32>(op, P1),
     head = ((h * kvHeads) / load<i32>(op, P0)) * capacity,
-    cache = load<usize>(op, IN1);
+    paged = load<i32>(op, P8);
   const unit: usize = kind == KV_F32 ? 4 : kind == KV_F16 ? 2 : 1;
   const scale = load<f32>(op, P2) * (kind == KV_F16 ? reinterpret<f32>(0x75800000) : 1);
   const state = s + S_STATE;
   packQuery(kind, load<usize>(op, IN0) + ((<usize>(h * dim)) << 2), dim, padded, scale, s + S_Q, state);
   for (let at = 0; at < keys; at += KEY_BLOCK) {
     const p = s + S_ROW + ((<usize>at) << 2),
-      n = min(KEY_BLOCK, keys - at);
-    product(kind, 1, cache + <usize>((head + at) * padded) * unit, padded, min(KEY_BLOCK, capacity - at), n, s + S_Q, padded, p, s);
-    const scales = cache + <usize>(kvHeads * capacity) * <usize>padded + ((<usize>(head + at)) << 2);
+      n = min(KEY_BLOCK, keys - at),
+      row = rowInPiece(paged, at),
+      piece = pieceOf(load<usize>(op, IN1), paged, at);
+    product(kind, 1, piece + <usize>((head + row) * padded) * unit, padded, min(KEY_BLOCK, capacity - row), n, s + S_Q, padded, p, s);
+    const scales = piece + <usize>(kvHeads * capacity) * <usize>padded + ((<usize>(head + row)) << 2);
     if (kind == KV_Q8) scaleScores(p, (n + 3) & ~3, scales, load<f32>(state, Q_SCALE));
   }
 }

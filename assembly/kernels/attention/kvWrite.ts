@@ -1,14 +1,15 @@
 // kvWrite: rows of keys and values enter their caches: row r goes to cache row at + r
 //
 //   in0, in1  f32 [rows, heads * dim]   k, v; rows: cell; rows lie P3 and P4 elements apart
-//   in2, in3  kv                        caches of kind P5 and P2 rows (layout.ts)
+//   in2, in3  kv                        caches of kind P5 in pieces of P2 rows (layout.ts); P6 = 1: tables of pages
 //   COLS dim; P0 heads; P1 at: cell
 //
 // (head, row) pairs are split over threads. Padding up to a multiple of 8 elements is written as zeros.
 
-import { COLS, IN0, IN1, IN2, IN3, P0, P1, P2, P3, P4, P5, ROWS } from '../../program.ts';
+import { COLS, IN0, IN1, IN2, IN3, P0, P1, P2, P3, P4, P5, P6, ROWS } from '../../program.ts';
 import { firstRow } from '../../split.ts';
 import { KV_F16, KV_F32 } from './layout.ts';
+import { pieceOf, rowInPiece } from './pages.ts';
 
 export function kvWrite(op: usize, thread: i32, threads: i32): void {
   const kind = load<i32>(op, P5);
@@ -23,9 +24,8 @@ function write<T>(op: usize, thread: i32, threads: i32): void {
     padded = (dim + 7) & ~7;
   const heads = load<i32>(op, P0),
     at = load<i32>(load<usize>(op, P1)),
-    capacity = load<i32>(op, P2);
-  const kCache = load<usize>(op, IN2),
-    vCache = load<usize>(op, IN3);
+    capacity = load<i32>(op, P2),
+    paged = load<i32>(op, P6);
   const scales = <usize>(heads * capacity) * <usize>padded;
   const q8 = sizeof<T>() == 1 ? 1 : 0; // i8 come in pairs of a block's rows
 
@@ -33,8 +33,10 @@ function write<T>(op: usize, thread: i32, threads: i32): void {
   for (let i = firstRow(heads * rows, thread, threads); i < end; i++) {
     const h = i / rows,
       r = i - h * rows,
-      key = at + r,
+      key = rowInPiece(paged, at + r),
       row = h * capacity + key;
+    const kCache = pieceOf(load<usize>(op, IN2), paged, at + r),
+      vCache = pieceOf(load<usize>(op, IN3), paged, at + r);
     const k = load<usize>(op, IN0) + ((<usize>(r * load<i32>(op, P3) + h * dim)) << 2);
     const v = load<usize>(op, IN1) + ((<usize>(r * load<i32>(op, P4) + h * dim)) << 2);
     const kFactor: f32 = q8 ? quantization(k, dim, kCache + scales + ((<usize>row) << 2)) : 1;

@@ -1,6 +1,7 @@
 // Key/value caches and the attention kernels' scratch: numbers that kernels and graph share.
 //
-// `padded` is dim rounded up to 8; padding holds zeros. `capacity` is a multiple of 8. Each head's part is contiguous.
+// A cache lies in one piece of `capacity` rows (a multiple of 8), or in pages: pieces of KEY_BLOCK rows, and a table of their addresses.
+// `padded` is dim rounded up to 8; padding holds zeros. Within a piece each head's part is contiguous:
 //
 //   K  f32, f16  [heads] blocks of 32 keys   [padded][32 keys]        the last block may have 8, 16 or 24
 //   V  f32, f16  [heads] blocks of 64 keys   strips of 32 elements    [64 keys][32], the last strip may have 8, 16 or 24

@@ -1,9 +1,9 @@
 import { KV_F16, MAX_DIM, S_KEYS } from '../../../assembly/kernels/attention/layout.ts';
 import { OP_ATTENTION } from '../../../assembly/opcodes.ts';
-import { COLS, P0, P1, P2, P3, P4, P5, P6, P7, P9, ROWS } from '../../../assembly/program.ts';
+import { COLS, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, ROWS } from '../../../assembly/program.ts';
 import { ShapeError } from '../../errors.ts';
 import { needF32 } from '../families/rows.ts';
-import { kvCapacity, kvKind } from '../kv.ts';
+import { kvCapacity, kvKind, kvPiece } from '../kv.ts';
 import type { Op } from '../op.ts';
 import { byteSize, colsOf, type Dim, kvPadded, rowsOf, show } from '../tensor.ts';
 
@@ -64,7 +64,8 @@ export const attention: Op<AttentionParams> = {
     r.dim(P4, causal ? past : (keys ?? 0));
     r.int(P5, window ?? 0);
     r.int(P6, kvKind('attention', kCache!));
-    r.int(P7, kCache!.shape[1] as number);
+    r.int(P7, kvPiece(kCache!).rows);
+    r.int(P8, kvPiece(kCache!).paged);
     r.int(P9, q!.stride);
   },
 };

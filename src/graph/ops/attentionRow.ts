@@ -1,9 +1,9 @@
 import { KEY_BLOCK, MAX_DIM, S_ROW } from '../../../assembly/kernels/attention/layout.ts';
 import { OP_ATTENTION_ROW } from '../../../assembly/opcodes.ts';
-import { COLS, P0, P1, P2, P3, P4, P6, P7 } from '../../../assembly/program.ts';
+import { COLS, P0, P1, P2, P3, P4, P6, P7, P8 } from '../../../assembly/program.ts';
 import { ShapeError } from '../../errors.ts';
 import { needF32 } from '../families/rows.ts';
-import { kvCapacity, kvKind } from '../kv.ts';
+import { kvCapacity, kvKind, kvPiece } from '../kv.ts';
 import type { Op } from '../op.ts';
 import { byteSize, colsOf, type Dim, maxOf, rowsOf, show } from '../tensor.ts';
 
@@ -51,6 +51,7 @@ export const attentionRow: Op<AttentionRowParams> = {
     r.int(P3, maxOf(keys));
     r.dim(P4, keys);
     r.int(P6, kvKind('attentionRow', k!));
-    r.int(P7, k!.shape[1] as number);
+    r.int(P7, kvPiece(k!).rows);
+    r.int(P8, kvPiece(k!).paged);
   },
 };

@@ -1,8 +1,8 @@
 import { OP_KV_WRITE } from '../../../assembly/opcodes.ts';
-import { COLS, P0, P1, P2, P3, P4, P5, ROWS } from '../../../assembly/program.ts';
+import { COLS, P0, P1, P2, P3, P4, P5, P6, ROWS } from '../../../assembly/program.ts';
 import { ShapeError } from '../../errors.ts';
 import { elements, needF32, needSameRows } from '../families/rows.ts';
-import { kvCapacity, kvKind } from '../kv.ts';
+import { kvCapacity, kvKind, kvPiece } from '../kv.ts';
 import type { Op } from '../op.ts';
 import { colsOf, type Dim, rowsOf, show } from '../tensor.ts';
 
@@ -40,9 +40,10 @@ export const kvWrite: Op<KvWriteParams> = {
     r.int(COLS, dim);
     r.int(P0, heads);
     r.dim(P1, at);
-    r.int(P2, kCache!.shape[1] as number);
+    r.int(P2, kvPiece(kCache!).rows);
     r.int(P3, k!.stride);
     r.int(P4, v!.stride);
     r.int(P5, kvKind('kvWrite', kCache!));
+    r.int(P6, kvPiece(kCache!).paged);
   },
 };
