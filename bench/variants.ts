@@ -26,10 +26,14 @@ interface Comparison {
   readonly picture?: { readonly width: number; readonly height: number };
   /** Rows of a picture without a tower: random numbers. */
   readonly pictureRows?: number;
-  /** Rows of text after the picture. */
-  readonly text: number;
+  /** Rows of text after the picture; several: a table for each. */
+  readonly text: number | readonly number[];
+  /** Tokens of an answer begun before, behind the text: for models that run the whole sequence at every token. */
+  readonly answered?: number;
   /** Tokens decoded after the prompt. */
   readonly decode: number;
+  /** No round that warms up: where every run takes many seconds. */
+  readonly cold?: boolean;
   /** Load one model at a time: where all of them do not fit into the machine's memory. */
   readonly apart?: boolean;
   readonly variants: readonly Variant[];
@@ -56,6 +60,9 @@ interface Cost {
   readonly gflop: number;
   /** GB of weight matrices that were read (decode). */
   readonly weightGB: number;
+  /** MB of the cache after it: rows that are there, and pages that they lie in. */
+  readonly kvMB: number;
+  readonly pagesMB: number;
 }
 
 const { values, positionals } = parseArgs({
@@ -70,7 +77,8 @@ const { values, positionals } = parseArgs({
 const threads = Number(values.threads);
 const rounds = Number(values.rounds);
 const comparison = JSON.parse(await readFile(positionals[0] ?? '', 'utf8')) as Comparison;
-const costs = new Map<Variant, Map<Phase, Cost>>(comparison.variants.map((v) => [v, new Map()]));
+const texts = typeof comparison.text === 'number' ? [comparison.text] : comparison.text;
+const costs = new Map<Variant, Map<string, Cost>>(comparison.variants.map((v) => [v, new Map()]));
 
 for (const { model, synth } of comparison.variants) {
   const path = join(values.models, model);
@@ -94,10 +102,11 @@ async function inTurns(variants: readonly Variant[]): Promise<void> {
       const llava = await Llava.load(join(values.models, v.model), { threads, ...v.load });
       loaded.set(key(v), { llava, session: new Session(llava.programs, llava.model.decoder) });
     }
-    for (let round = 0; round <= rounds; round++) {
+    for (let round = comparison.cold ? 1 : 0; round <= rounds; round++) {
       for (const v of variants) {
         const { llava, session } = loaded.get(key(v))!;
-        await measure(llava, session, v, (phase, cost) => round > 0 && keepLeast(v, phase, cost));
+        for (const text of texts)
+          await measure(llava, session, v, text, (phase, cost) => round > 0 && keepLeast(v, label(phase, text), cost));
       }
     }
   } finally {
@@ -105,7 +114,17 @@ async function inTurns(variants: readonly Variant[]): Promise<void> {
   }
 }
 
-async function measure(llava: Llava, session: Session, v: Variant, done: (phase: Phase, cost: Cost) => void): Promise<void> {
+/** The picture is the same before every text. */
+const label = (phase: Phase, text: number): string =>
+  phase === 'picture' || texts.length === 1 ? phase : `${phase}, ${text} rows of text`;
+
+async function measure(
+  llava: Llava,
+  session: Session,
+  v: Variant,
+  textRows: number,
+  done: (phase: Phase, cost: Cost) => void,
+): Promise<void> {
   const { decoder, encoder } = llava.model;
   const { vocabulary, hidden } = decoder.backbone;
   const prompt: Piece[] = [];
@@ -117,27 +136,42 @@ async function measure(llava: Llava, session: Session, v: Variant, done: (phase:
       rows = await encoder.encode(llava.vision, image, { ...v.choices, spent });
     });
     prompt.push({ ...rows!, key: v.name });
-    done('picture', { ...cost, weightGB: 0 });
+    done('picture', { ...cost, ...NONE });
   }
   const rows = v.pictureRows ?? comparison.pictureRows ?? 0;
   if (rows) prompt.push({ key: v.name, rows, features: randomRows(rows * hidden) });
-  for (let i = 0; i < comparison.text; i++) prompt.push((i * 7919) % vocabulary);
+  const { answered = 0 } = comparison;
+  for (let i = 0; i < textRows + answered; i++) prompt.push((i * 7919) % vocabulary);
 
   session.truncate(0);
   done('prefill', {
     ...(await timed(async (spent) => {
-      await session.prefill(prompt, { spent });
+      await session.prefill(prompt, { spent, answered });
     })),
     weightGB: 0,
+    ...cacheMB(session),
   });
   const steps = await timed(async (spent) => {
     for (let i = 0; i < comparison.decode; i++) await session.step((i * 104729) % vocabulary, spent);
   });
   const n = comparison.decode;
-  if (n) done('decode', { ms: steps.ms / n, cpuMs: steps.cpuMs / n, gflop: steps.gflop / n, weightGB: (await weightBytes(llava)) / 1e9 });
+  if (n)
+    done('decode', {
+      ms: steps.ms / n,
+      cpuMs: steps.cpuMs / n,
+      gflop: steps.gflop / n,
+      weightGB: (await weightBytes(llava)) / 1e9,
+      ...cacheMB(session),
+    });
 }
 
-async function timed(body: (spent: Spent) => Promise<void>): Promise<Omit<Cost, 'weightGB'>> {
+const NONE = { weightGB: 0, kvMB: 0, pagesMB: 0 };
+
+function cacheMB({ kvBytes }: Session): Pick<Cost, 'kvMB' | 'pagesMB'> {
+  return { kvMB: kvBytes.kept / 1e6, pagesMB: kvBytes.memory / 1e6 };
+}
+
+async function timed(body: (spent: Spent) => Promise<void>): Promise<Pick<Cost, 'ms' | 'cpuMs' | 'gflop'>> {
   const spent = newSpent();
   const cpu = process.cpuUsage();
   const start = performance.now();
@@ -147,7 +181,7 @@ async function timed(body: (spent: Spent) => Promise<void>): Promise<Omit<Cost, 
   return { ms, cpuMs: (user + system) / 1000, gflop: (2 * spent.macs) / 1e9 };
 }
 
-function keepLeast(v: Variant, phase: Phase, cost: Cost): void {
+function keepLeast(v: Variant, phase: string, cost: Cost): void {
   const before = costs.get(v)!.get(phase);
   const least = before ? { ...cost, ms: Math.min(before.ms, cost.ms), cpuMs: Math.min(before.cpuMs, cost.cpuMs) } : cost;
   costs.get(v)!.set(phase, least);
@@ -183,13 +217,15 @@ function print(): void {
   }
   console.log(`${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.versions.node}, ${threads} threads, least of ${rounds} rounds\n`);
   const [base] = comparison.variants;
-  for (const phase of ['picture', 'prefill', 'decode'] as const) {
-    const rows = comparison.variants.filter((v) => costs.get(v)!.has(phase));
+  const phases = (['picture', 'prefill', 'decode'] as const).flatMap((phase) => texts.map((text) => ({ phase, name: label(phase, text) })));
+  for (const name of new Set(phases.map((p) => p.name))) {
+    const { phase } = phases.find((p) => p.name === name)!;
+    const rows = comparison.variants.filter((v) => costs.get(v)!.has(name));
     if (!rows.length) continue;
     const bytes = phase === 'decode';
-    const one = costs.get(base!)!.get(phase) ?? costs.get(rows[0]!)!.get(phase)!;
+    const one = costs.get(base!)!.get(name) ?? costs.get(rows[0]!)!.get(name)!;
     const head = [
-      `${phase}`,
+      name,
       'ms',
       'CPU ms',
       'GFLOP',
@@ -198,14 +234,16 @@ function print(): void {
       'CPU ratio',
       bytes ? 'bytes ratio' : 'FLOP ratio',
       'CPU / work',
+      ...(phase === 'picture' ? [] : ['KV MB', 'KV ratio', 'pages MB']),
     ];
     console.log(`| ${head.join(' | ')} |\n|${head.map(() => '---|').join('')}`);
     for (const v of rows) {
-      const c = costs.get(v)!.get(phase)!;
+      const c = costs.get(v)!.get(name)!;
       const work = bytes ? c.weightGB / one.weightGB : c.gflop / one.gflop;
       const cells = [c.ms, c.cpuMs].map((x) => x.toFixed(1));
       cells.push(c.gflop.toPrecision(4), ...(bytes ? [c.weightGB.toFixed(3)] : []));
       cells.push(...[c.ms / one.ms, c.cpuMs / one.cpuMs, work, c.cpuMs / one.cpuMs / work].map((x) => x.toFixed(3)));
+      if (phase !== 'picture') cells.push(c.kvMB.toFixed(1), (c.kvMB / one.kvMB).toFixed(3), c.pagesMB.toFixed(1));
       console.log(`| ${v.name} | ${cells.join(' | ')} |`);
     }
     console.log('');

@@ -85,21 +85,22 @@ export class Session {
 
   /**
    * Brings the cache to the state after `prompt` and returns the logits of its last row, f32 [vocabulary].
-   * Rows that the cache already holds as a prefix are not computed again; the last row always is.
+   * Rows that the cache already holds as a prefix are not computed again; the last row always is. `answered`: tokens at the end of the
+   * prompt that are an answer begun before, for models that run the whole sequence at every token.
    */
   async prefill(
     prompt: readonly Piece[],
-    options: { spent?: Spent; signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {},
+    options: { spent?: Spent; signal?: AbortSignal; onProgress?: (done: number, total: number) => void; answered?: number } = {},
   ): Promise<{ logits: Float32Array; reused: number; rows: number }> {
     const rows = rowsOf(prompt, this.decoder.backbone);
     this.truncate(this.#shared(rows));
     const program = await this.#program('prefill');
     await this.#writeTables(rows.length);
-    this.#generated = 0;
+    this.#generated = options.answered ?? 0;
     const reused = this.length;
     if (reused === 0) this.#kept.clear();
     for (const [at, to] of this.#chunks(reused, rows)) {
-      await this.#run('prefill', program, rows.slice(at, to), { rows, start: reused, generated: 0 }, options);
+      await this.#run('prefill', program, rows.slice(at, to), { rows, start: reused, generated: this.#generated }, options);
       options.onProgress?.(to - reused, rows.length - reused);
     }
     return { logits: this.programs.engine.read(program, 'logits'), reused, rows: rows.length };

@@ -11,7 +11,7 @@ import type { Snapshot } from './session.ts';
 
 const MAGIC = 0x534d5550;
 /** Changes with the head and with the layout of caches. */
-const VERSION = 2;
+const VERSION = 1;
 const FIXED = 12;
 
 export interface SavedState {

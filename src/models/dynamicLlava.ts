@@ -20,7 +20,7 @@ import type { Config } from './config.ts';
 import type { DecoderOptions } from './decoder.ts';
 import { type PredictorSizes, pictureScores, textScores } from './dynamicPredictors.ts';
 import { openDecoder, openTower, PICTURE_CHUNK, singleTile, tileSettings } from './llava15.ts';
-import type { ModelDefinition, ModelOptions } from './model.ts';
+import type { ModelDefinition, SparseOptions } from './model.ts';
 
 /** "USER:" in LLaMA's vocabulary: where the last question begins. */
 const QUESTION = [11889, 29901];
@@ -35,8 +35,8 @@ export const dynamicLlava: ModelDefinition = {
     if (options.prune)
       throw new UnsupportedError(`prune: ${options.prune.method}: does not meet Dynamic-LLaVA, which has been trained to drop rows itself`);
     const weights = Weights.over(checkpoint.files, options);
-    const sparse = sparseConfig(checkpoint.config);
-    const decoder = openDecoder(weights, checkpoint.config, { ...options, chunk: options.chunk ?? PICTURE_CHUNK }, (b, sizes) =>
+    const sparse = sparseConfig(checkpoint.config, options.sparse);
+    const decoder = openDecoder(weights, checkpoint.config, { chunk: PICTURE_CHUNK, ...options }, (b, sizes) =>
       sparsified(weights.at('model'), b, sizes, sparse, options.sparse ?? {}),
     );
     const { vision } = checkpoint;
@@ -54,13 +54,15 @@ interface SparseConfig extends PredictorSizes {
   readonly instruct: boolean;
 }
 
-function sparseConfig(config: Config): SparseConfig {
+function sparseConfig(config: Config, { keepRate, text: dropsText = true }: SparseOptions = {}): SparseConfig {
   const c = config.object('sparse_config') ?? config.with({});
-  const text = c.bool('use_text_predictor', true);
+  if (keepRate !== undefined && !(keepRate >= 0 && keepRate <= 1))
+    throw new InputError(`sparse: keepRate must be a share from 0 to 1: got ${keepRate}`);
+  const text = dropsText && c.bool('use_text_predictor', true);
   return {
     layer: c.size('sparse_layer', 2),
-    keepRate: c.number('vision_keep_rate', 0.2),
-    picture: c.bool('use_vision_predictor', true),
+    keepRate: keepRate ?? c.number('vision_keep_rate', 0.2),
+    picture: keepRate !== 1 && c.bool('use_vision_predictor', true),
     output: text && c.bool('use_output_text_predictor', true),
     instruct: text && c.bool('use_instruct_predictor', true),
     model: c.size('d_model', 512),
@@ -79,7 +81,7 @@ interface Stage {
 
 type Select = { readonly how: 'best'; readonly k: Cell } | { readonly how: 'larger' } | { readonly how: 'as many'; readonly again: Cell };
 
-function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseConfig, how: NonNullable<ModelOptions['sparse']>): Hooks {
+function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseConfig, how: SparseOptions): Hooks {
   const { cache = true, compat = false } = how;
   if (!(c.picture || c.output || c.instruct)) return cache ? {} : { recompute: true };
   if (c.layer >= b.layers) throw new InputError(`sparse_layer: must be 1 to ${b.layers - 1}: got ${c.layer}`);

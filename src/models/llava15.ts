@@ -49,9 +49,11 @@ export function openDecoder(weights: Weights, config: Config, options: ModelOpti
   if (!Number.isInteger(context) || context < 1) throw new InputError(`context: must be a positive integer: got ${context}`);
   const { prune } = options;
   const drops = prune?.method === 'fastv';
+  // Without a cache, what is dropped depends on all rows up to the newest one: they run together.
+  const whole = options.sparse?.cache === false || (drops && prune.cache === false);
   const sizes = {
     context,
-    chunk: Math.min(options.chunk ?? (drops ? PICTURE_CHUNK : 512), context),
+    chunk: whole ? context : Math.min(options.chunk ?? (drops ? PICTURE_CHUNK : 512), context),
     cacheType: options.cacheType ?? 'kv-f16',
   };
   const own = typeof hooks === 'function' ? hooks(backbone, sizes) : hooks;

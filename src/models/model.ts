@@ -31,6 +31,18 @@ export interface Checkpoint {
   readonly stop?: readonly string[];
 }
 
+/** Dynamic-LLaVA; defaults: what the checkpoint was trained for. */
+export interface SparseOptions {
+  /** Share of a picture's rows that go on, 0 to 1; 1: all, and nothing is asked. */
+  readonly keepRate?: number;
+  /** false: text is never dropped, asked or answered. */
+  readonly text?: boolean;
+  /** false: every token runs the whole sequence again. Default true. */
+  readonly cache?: boolean;
+  /** Without a cache the first step sees the last row twice, as upstream's does. Default false. */
+  readonly compat?: boolean;
+}
+
 export interface ModelOptions {
   /** `stored`: quantized weights stay quantized (default). `float`: matrices become f32 at load: exact, large and slow, for comparing with references. */
   readonly precision?: 'stored' | 'float';
@@ -44,8 +56,8 @@ export interface ModelOptions {
   readonly imageMode?: 'pad' | 'square';
   /** Drops or merges picture rows; default: none. */
   readonly prune?: Pruning;
-  /** Dynamic-LLaVA. `cache` false: every token runs the whole sequence again. `compat`: then the first step sees the last row twice, as upstream's does. */
-  readonly sparse?: { readonly cache?: boolean; readonly compat?: boolean };
+  /** What Dynamic-LLaVA drops, and when. */
+  readonly sparse?: SparseOptions;
   /** Experts of each row of a mixture in place of the checkpoint's number, 1 to all: fewer are faster, all show what a mixture saves. */
   readonly activeExperts?: number;
   /** Noise of a mixture's gate: a seed, or the numbers themselves; default: none, which makes routing deterministic. */

@@ -5,6 +5,7 @@ import { ggufHead, padding, tensorBytes, type WriteTensor, type WriteValue } fro
 import { f32ToF16 } from '../formats/half.ts';
 import { BLOCKS, type StorageType } from '../formats/tensors.ts';
 import type { Json } from './config.ts';
+import { dynamicVariant } from './synthPredictors.ts';
 import { MQT_VARIANT, type SynthVariant, UHD_PAPER_VARIANT, UHD_VARIANT } from './synthResamplers.ts';
 
 export interface LanguageShape {
@@ -55,6 +56,9 @@ export const SHAPES: ReadonlyMap<string, LanguageShape> = new Map([
   ['llava-1.5-7b', { ...VICUNA_7B, tower: CLIP_L_336 }],
   ['llava-1.5-13b', { ...VICUNA_13B, tower: CLIP_L_336 }],
   ['mqt-llava-7b', { ...VICUNA_7B, tower: CLIP_L_336, variant: MQT_VARIANT }],
+  ['dynamic-llava-7b', { ...VICUNA_7B, tower: CLIP_L_336, variant: dynamicVariant(2) }],
+  // The same share of layers at half the depth.
+  ['dynamic-llava-7b-half', { ...VICUNA_7B, layers: 16, tower: CLIP_L_336, variant: dynamicVariant(1) }],
   ['llava-uhd-7b', { ...VICUNA_7B, tower: CLIP_L_336, variant: UHD_VARIANT }],
   ['llava-uhd-13b', { ...VICUNA_13B, tower: CLIP_L_336, variant: UHD_VARIANT }],
   ['llava-uhd-paper-7b', { ...VICUNA_7B, tower: CLIP_L_336, variant: UHD_PAPER_VARIANT }],
@@ -91,7 +95,8 @@ export function synthModel(name: string, type: StorageType, towerType: StorageTy
   );
   if (s.tower) {
     tensors.push(...towerTensors(s.tower, towerType));
-    tensors.push(...(s.variant?.tensors(s.hidden, s.tower.hidden, towerType) ?? mlpTensors(s.tower.hidden, s.hidden, towerType)));
+    if (!s.variant || s.variant.keepsMlp) tensors.push(...mlpTensors(s.tower.hidden, s.hidden, towerType));
+    if (s.variant) tensors.push(...s.variant.tensors(s.hidden, s.tower.hidden, towerType));
   }
   const { head, bytes } = ggufHead(metadata(name, s), tensors);
   return {

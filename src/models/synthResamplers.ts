@@ -8,6 +8,8 @@ import { PREFIX as UHD } from './uhd.ts';
 
 /** What a variant has in place of the MLP. */
 export interface SynthVariant {
+  /** It stands beside the MLP. */
+  readonly keepsMlp?: boolean;
   /** Keys of config.json besides those of LLaVA-1.5. */
   readonly config: Readonly<Record<string, Json>>;
   /** `width`: of the language model; `from`: of the tower; `type`: of the matrices. */
