@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InputError, Llava, type Message } from '../../src/index.ts';
+import type { Program } from '../../src/runtime/engine.ts';
 import { pattern } from '../image/pattern.ts';
 import { withMqt } from './tinyModels.ts';
 
@@ -34,6 +35,32 @@ test('m tokens are the first m of all, for any m, and only these rows enter the 
       await reply.text();
       assert.equal((await reply.usage).imageTokens, visualTokens);
     }
+  }));
+
+test('budgets share the packed weights: nothing is read or packed again, and a budget that comes back has its program', () =>
+  withMqt(async (dir) => {
+    await using llava = await Llava.load(dir, { threads: 0 });
+    const { files } = llava.checkpoint;
+    let reads = 0;
+    const readInto = files.readInto.bind(files);
+    files.readInto = (...args) => {
+      reads++;
+      return readInto(...args);
+    };
+    const packs = new Set<string>();
+    const install = llava.engine.install.bind(llava.engine);
+    llava.engine.install = (plan) => {
+      packs.add(plan.graph.name);
+      return install(plan);
+    };
+    const programs: Program[] = [];
+    llava.vision.observer = (_, program) => void programs.push(program);
+    for (const visualTokens of [1, 9, 16, 9]) await llava.embedImage(pattern(20, 20 + programs.length), { visualTokens });
+    assert.equal(reads, 0);
+    assert.ok(packs.has('mqt m=9') && !packs.has('pack'), [...packs].join());
+    assert.equal(programs.length, 4);
+    assert.equal(programs[1], programs[3]);
+    assert.equal(new Set(programs).size, 3);
   }));
 
 test('a budget outside 1..M is refused by name', () =>

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { RECORD_BYTES } from '../../assembly/program.ts';
 import { InputError, Llava, type PictureView, UnsupportedError } from '../../src/index.ts';
+import type { Program } from '../../src/runtime/engine.ts';
 import { pattern } from '../image/pattern.ts';
 import { withUhd } from './tinyModels.ts';
 
@@ -64,22 +66,21 @@ test('separators are embeddings of their tokens, and windows cover the picture',
 test('a picture takes no more memory than its largest slice', () =>
   withUhd(async (dir) => {
     await using llava = await Llava.load(dir, { threads: 0 });
-    await llava.embedImage(pattern(56, 56), { preResize: null });
-    const arena = async () => {
-      let bytes = 0;
-      llava.programs.observer = (_, program) => {
-        bytes = Math.max(bytes, program.plan.arenaBytes);
-      };
-      await llava.embedImage(pattern(112, 168), { preResize: null });
-      return bytes;
+    const encode = async (width: number, height: number, slices: number) => {
+      const programs: Program[] = [];
+      llava.vision.observer = (_, program) => void programs.push(program);
+      await llava.embedImage(pattern(width, height), { preResize: null, slices });
+      const records = [...new Set(programs)].reduce((n, p) => n + p.count * RECORD_BYTES, 0);
+      return { runs: programs.length, arena: Math.max(...programs.map((p) => p.plan.arenaBytes)), records, used: llava.engine.heap.used };
     };
-    const sliced = await arena();
-    let single = 0;
-    llava.programs.observer = (_, program) => {
-      single = Math.max(single, program.plan.arenaBytes);
-    };
-    await llava.embedImage(pattern(57, 55), { preResize: null, slices: 1 });
-    assert.ok(sliced <= 1.3 * single, `${sliced} bytes for seven runs, ${single} for one`);
+    // One slice, the overview alone, then six slices of that size with that overview.
+    const slice = await encode(56, 56, 1);
+    const overview = await encode(112, 168, 1);
+    const all = await encode(112, 168, 7);
+    assert.deepEqual([slice.runs, overview.runs, all.runs], [1, 1, 7]);
+    const single = Math.max(slice.arena, overview.arena);
+    assert.ok(all.arena <= 1.3 * single, `${all.arena} bytes for seven runs, ${single} for one`);
+    assert.ok(all.used - overview.used <= 0.3 * single + all.records, `${overview.used} bytes of memory became ${all.used}`);
   }));
 
 test('pictures and choices that cannot be', () =>

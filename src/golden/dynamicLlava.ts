@@ -2,12 +2,13 @@
 
 import { Session } from '../generate/session.ts';
 import { readKv } from '../graph/kv.ts';
+import { concat } from '../models/concat.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
 import type { ModelOptions } from '../models/model.ts';
 import type { Program } from '../runtime/engine.ts';
 import { localFolder } from '../runtime/nodeFiles.ts';
 import { assertSame, type GoldenCase, integers, type LoadedTensor } from './compare.ts';
-import { best, Comparison, compareScore, concat, encodePictures, type OpenModel, splice, type Tensors, withModel } from './endToEnd.ts';
+import { best, Comparison, compareScore, encodePictures, type OpenModel, splice, type Tensors, withModel } from './endToEnd.ts';
 import { load, same } from './pruning.ts';
 import type { CaseRunner } from './runner.ts';
 

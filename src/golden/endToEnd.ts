@@ -2,6 +2,7 @@
 
 import { type ImageRows, type Piece, Session } from '../generate/session.ts';
 import type { RgbImage } from '../image/image.ts';
+import { concat } from '../models/concat.ts';
 import type { Checkpoint, Model, ModelOptions } from '../models/model.ts';
 import { openModel } from '../models/registry.ts';
 import { Engine } from '../runtime/engine.ts';
@@ -166,16 +167,6 @@ export function best(logits: Float32Array): number {
   let at = 0;
   for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[at]!) at = i;
   return at;
-}
-
-export function concat(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const p of parts) {
-    out.set(p, at);
-    at += p.length;
-  }
-  return out;
 }
 
 /** The standard case: pictures, prompt ids, logits of the whole prefill, greedy tokens. */

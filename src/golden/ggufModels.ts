@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { openGguf } from '../formats/gguf.ts';
 import { Session } from '../generate/session.ts';
 import type { PackedType } from '../graph/tensor.ts';
+import { concat } from '../models/concat.ts';
 import { openGgufPair } from '../models/ggufLayout.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
 import { fileSource, localFolder } from '../runtime/nodeFiles.ts';
 import { assertSame, type GoldenCase, integers, loadTensors, readCase } from './compare.ts';
-import { Comparison, compareScore, concat, greedy, type OpenModel, picture, pictureNames, type Tensors, withModel } from './endToEnd.ts';
+import { Comparison, compareScore, greedy, type OpenModel, picture, pictureNames, type Tensors, withModel } from './endToEnd.ts';
 import type { CaseRunner } from './runner.ts';
 
 interface Params {

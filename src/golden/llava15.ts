@@ -7,6 +7,7 @@ import { type Piece, Session } from '../generate/session.ts';
 import { Graph } from '../graph/graph.ts';
 import { readKv } from '../graph/kv.ts';
 import { Weights } from '../graph/weights.ts';
+import { concat } from '../models/concat.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
 import { projector } from '../models/projector.ts';
 import { Engine } from '../runtime/engine.ts';
@@ -14,7 +15,7 @@ import { nodePlatform } from '../runtime/node.ts';
 import { fileSource, localFolder } from '../runtime/nodeFiles.ts';
 import { Programs } from '../runtime/programs.ts';
 import { assertClose, assertSame, floats, integers, loadTensors, readCase } from './compare.ts';
-import { Comparison, concat, encodePictures, greedy, splice, standardCase, withModel } from './endToEnd.ts';
+import { Comparison, encodePictures, greedy, splice, standardCase, withModel } from './endToEnd.ts';
 import type { CaseRunner } from './runner.ts';
 
 const STANDARD = [

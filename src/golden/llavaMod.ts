@@ -6,10 +6,11 @@ import { parsePrompt } from '../chat/imagePrompt.ts';
 import { labelledIds } from '../chat/labels.ts';
 import { divergence, dpo, IGNORED, type Logits, meanOver, tokenLogProbs } from '../generate/score.ts';
 import { Session } from '../generate/session.ts';
+import { concat } from '../models/concat.ts';
 import { localFolder } from '../runtime/nodeFiles.ts';
 import { loadTokenizer } from '../tokenizer/load.ts';
 import { assertSame, integers, loadTensors, readCase } from './compare.ts';
-import { Comparison, concat, picture, splice, type Tensors, withModel } from './endToEnd.ts';
+import { Comparison, picture, splice, type Tensors, withModel } from './endToEnd.ts';
 import { compareRouters, modelCase, openCase, openConverted, routedLayers, routerTaps } from './moeCase.ts';
 import type { CaseRunner } from './runner.ts';
 

@@ -6,6 +6,7 @@ import type { Folder } from '../formats/source.ts';
 import { type ImageRows, Session } from '../generate/session.ts';
 import { readKv } from '../graph/kv.ts';
 import { fit, preprocessing } from '../image/preprocess.ts';
+import { concat } from '../models/concat.ts';
 import { openGgufPair } from '../models/ggufLayout.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
 import type { Checkpoint } from '../models/model.ts';
@@ -14,7 +15,7 @@ import type { Engine, Program } from '../runtime/engine.ts';
 import { localFolder } from '../runtime/nodeFiles.ts';
 import { assertSame, floats, integers, loadTensors, Mismatch, readCase } from './compare.ts';
 import { written } from './convert.ts';
-import { Comparison, compareScore, concat, greedy, type OpenModel, picture, splice, type Tensors, withModel } from './endToEnd.ts';
+import { Comparison, compareScore, greedy, type OpenModel, picture, splice, type Tensors, withModel } from './endToEnd.ts';
 
 const ROUTER = ['logits', 'weights', 'choices', 'load'];
 

@@ -5,6 +5,7 @@ import { openSafetensors } from '../formats/safetensors.ts';
 import { type ImageRows, Session } from '../generate/session.ts';
 import { Graph } from '../graph/graph.ts';
 import { Weights } from '../graph/weights.ts';
+import { concat } from '../models/concat.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
 import { mqtResampler, openMqt, PREFIX } from '../models/mqt.ts';
 import { resamplerLayers } from '../models/resampler.ts';
@@ -13,7 +14,7 @@ import { nodePlatform } from '../runtime/node.ts';
 import { fileSource } from '../runtime/nodeFiles.ts';
 import { Programs } from '../runtime/programs.ts';
 import { assertSame, floats, integers, loadTensors, Mismatch, readCase, tensor } from './compare.ts';
-import { Comparison, concat, greedy, type OpenModel, splice, type Tensors, withModel } from './endToEnd.ts';
+import { Comparison, greedy, type OpenModel, splice, type Tensors, withModel } from './endToEnd.ts';
 import { fixtureFolder } from './fixtureFolder.ts';
 import type { CaseRunner } from './runner.ts';
 

@@ -5,6 +5,7 @@ import { type Piece, Session } from '../generate/session.ts';
 import { Graph } from '../graph/graph.ts';
 import { plan } from '../graph/plan.ts';
 import type { Tensor } from '../graph/tensor.ts';
+import { concat } from '../models/concat.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
 import type { Pruning } from '../models/pruning.ts';
 import { mergeRows } from '../models/tome.ts';
@@ -12,7 +13,7 @@ import { Engine } from '../runtime/engine.ts';
 import { nodePlatform } from '../runtime/node.ts';
 import { localFolder } from '../runtime/nodeFiles.ts';
 import { assertSame, floats, type GoldenCase, integers, loadTensors, readCase } from './compare.ts';
-import { best, Comparison, compareScore, concat, encodePictures, picture, splice, type Tensors, withModel } from './endToEnd.ts';
+import { best, Comparison, compareScore, encodePictures, picture, splice, type Tensors, withModel } from './endToEnd.ts';
 import type { CaseRunner } from './runner.ts';
 
 export async function load(dir: string): Promise<{ c: GoldenCase; inputs: Tensors; expected: Tensors }> {

@@ -1,5 +1,6 @@
 // GGUF in canonical form: a language model with its projector file (mmproj), or one file that holds both.
 
+import { chatTemplateFromGguf } from '../chat/template.ts';
 import { InputError } from '../errors.ts';
 import { unstacked } from '../formats/experts.ts';
 import type { GgufFile } from '../formats/gguf.ts';
@@ -25,10 +26,11 @@ export function openGgufPair(model: GgufFile, mmproj?: GgufFile): Checkpoint {
     ...mixtureKeys(model, text.architecture),
     model_type: `llava_${text.architecture}`,
   });
+  const template = chatTemplateFromGguf(model.meta);
   const base = {
     name: model.name,
     tokenizer: async () => (model.metadata.has('tokenizer.ggml.model') ? tokenizerFromGguf(model.meta) : undefined),
-    ...(model.metadata.has('tokenizer.chat_template') ? { chatTemplate: model.meta.string('tokenizer.chat_template') } : {}),
+    ...(template !== null && { chatTemplate: template }),
   };
   if (!tower) return { ...base, config, files: language };
 

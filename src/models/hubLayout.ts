@@ -1,5 +1,6 @@
 // A hub directory in canonical form: HF-native names and nested configs become the original LLaVA's.
 
+import { loadChatTemplate } from '../chat/template.ts';
 import { InputError } from '../errors.ts';
 import { withAdapter } from '../formats/adapter.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
@@ -60,7 +61,8 @@ export async function openHubFolder(folder: Folder, { tower, adapter, addProduct
   const name = native ? canonicalName : moe ? moeLayoutName : undefined;
   const plain = name ? renamed(own, name) : own;
   const files = adapter === undefined ? plain : await withAdapter(plain, adapter, name, addProduct);
-  const base = { name: folder.name, config, tokenizer: () => loadTokenizer(folder), ...(await chatTemplate(folder)) };
+  const template = await loadChatTemplate(folder);
+  const base = { name: folder.name, config, tokenizer: () => loadTokenizer(folder), ...(template !== null && { chatTemplate: template }) };
 
   if (isComposer(raw)) {
     const { files: all, vision } = composerTower(files, raw, TOWER, addProduct);
@@ -141,22 +143,4 @@ async function readText(folder: Folder, file: string): Promise<string> {
 
 async function maybeText(folder: Folder, file: string): Promise<string | undefined> {
   return (await folder.list()).includes(file) ? readText(folder, file) : undefined;
-}
-
-/** The chat template, from the first file that has one. */
-async function chatTemplate(folder: Folder): Promise<{ chatTemplate?: string }> {
-  const plain = await maybeText(folder, 'chat_template.jinja');
-  if (plain !== undefined) return { chatTemplate: plain };
-  for (const file of ['chat_template.json', 'tokenizer_config.json']) {
-    const text = await maybeText(folder, file);
-    if (text === undefined) continue;
-    const value = Config.parse(`${folder.name}/${file}`, text).values.chat_template;
-    if (typeof value === 'string') return { chatTemplate: value };
-    if (Array.isArray(value)) {
-      const named = value.filter(isObject);
-      const template = (named.find((t) => t.name === 'default') ?? named[0])?.template;
-      if (typeof template === 'string') return { chatTemplate: template };
-    }
-  }
-  return {};
 }

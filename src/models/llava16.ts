@@ -8,6 +8,7 @@ import { UnsupportedError } from '../errors.ts';
 import { Weights } from '../graph/weights.ts';
 import { preprocessAnyres, readPinpoints, unpadded } from '../image/anyres.ts';
 import { preprocessing, type Size } from '../image/preprocess.ts';
+import { concat } from './concat.ts';
 import { openDecoder, openTower, type Tower } from './llava15.ts';
 import type { Checkpoint, ImageEncoder, ModelDefinition } from './model.ts';
 
@@ -72,14 +73,4 @@ function merged(
     if (newline) parts.push(newline);
   }
   return concat(parts);
-}
-
-function concat(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const p of parts) {
-    out.set(p, at);
-    at += p.length;
-  }
-  return out;
 }

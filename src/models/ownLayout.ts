@@ -1,5 +1,6 @@
 // GGUF files that pumice wrote: llama.cpp's names, and the config as JSON. See src/convert/fromHub.ts for the keys.
 
+import { chatTemplateFromGguf } from '../chat/template.ts';
 import { unstacked } from '../formats/experts.ts';
 import type { GgufFile } from '../formats/gguf.ts';
 import { clipHubNames, languageHubNames } from '../formats/ggufNames.ts';
@@ -23,13 +24,14 @@ export function openOwn(file: GgufFile): Checkpoint {
     ...(architecture === 'llama' ? { rope_pairing: 'interleaved' } : {}),
     ...(hasVision ? { mm_vision_tower: 'inside' } : {}),
   });
+  const template = chatTemplateFromGguf(meta);
   const legacy = meta.bool('pumice.tokenizer.legacy', true);
   return {
     name: meta.string('general.name', name),
     config,
     files: renamed(language ? unstacked(file, language) : file, (n) => language?.(n) ?? clip(n) ?? n),
     tokenizer: async () => (file.metadata.has('tokenizer.ggml.model') ? tokenizerFromGguf(meta, { legacy }) : undefined),
-    ...(meta.has('tokenizer.chat_template') ? { chatTemplate: meta.string('tokenizer.chat_template') } : {}),
+    ...(template !== null && { chatTemplate: template }),
     ...(hasVision ? { vision: { config: json('pumice.vision'), preprocessor: json('pumice.preprocessor') } } : {}),
   };
 }

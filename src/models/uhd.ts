@@ -12,6 +12,7 @@ import { cutPaperSlices, cutSlices, type Piece, planPaperSlices, planSlices, pre
 import type { Engine } from '../runtime/engine.ts';
 import type { Programs } from '../runtime/programs.ts';
 import { type ClipConfig, type ClipView, clipConfig } from './clip.ts';
+import { concat } from './concat.ts';
 import type { Config } from './config.ts';
 import { openDecoder, openTower, type TowerVariant } from './llava15.ts';
 import type { Checkpoint, EncodeOptions, ImageEncoder, ModelDefinition } from './model.ts';
@@ -109,12 +110,7 @@ class UhdEncoder implements ImageEncoder {
       parts.push(this.#separators![column + 1 < columns ? 0 : 1]);
     }
     parts.push(await this.#run(programs, overview, 'overview', options));
-    const features = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
-    let at = 0;
-    for (const p of parts) {
-      features.set(p, at);
-      at += p.length;
-    }
+    const features = concat(parts);
     return { features, rows: features.length / this.#hidden };
   }
 

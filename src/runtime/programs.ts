@@ -1,4 +1,4 @@
-// Programs by name: built, loaded and installed at first use, kept for the next.
+// Programs by name: built, loaded and installed at first use, the last used kept for the next.
 
 import { PumiceError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
@@ -20,6 +20,9 @@ export interface Spent {
 /** Sees every run: the profiler. */
 export type RunObserver = (name: string, program: Program, result: RunResult, ms: number) => void;
 
+/** Programs kept by name. Variants have one for every budget or size of slice that a request asks for: hundreds, in a server's life. */
+const KEPT = 32;
+
 export class Programs {
   readonly engine: Engine;
   readonly #weights: readonly Weights[];
@@ -33,7 +36,10 @@ export class Programs {
     this.#weights = weights;
   }
 
-  /** The program `key`; `build` makes its graph when it is new. `keep` names intermediates to keep readable. */
+  /**
+   * The program `key`; `build` makes its graph when it is new. `keep` names intermediates to keep readable.
+   * Of many programs those used last are kept: ask again rather than hold one. Weights stay packed in any case.
+   */
   async get(key: string, build: () => Graph, keep: readonly string[] = [], load: LoadOptions = {}): Promise<Program> {
     const name = keep.length ? `${key} keeping ${keep.join()}` : key;
     let program = this.#known.get(name);
@@ -41,10 +47,18 @@ export class Programs {
       const p = plan(build(), keep);
       await this.engine.stage(p);
       await this.load(p, load);
+      if (this.#known.size >= KEPT) this.#forget(this.#known.keys().next().value!);
       program = this.engine.install(p);
-      this.#known.set(name, program);
     }
+    // Used last: forgotten last.
+    this.#known.delete(name);
+    this.#known.set(name, program);
     return program;
+  }
+
+  #forget(name: string): void {
+    this.engine.uninstall(this.#known.get(name)!);
+    this.#known.delete(name);
   }
 
   /** Loads the weights that a plan uses and that are not yet in the memory where it uses them. */
