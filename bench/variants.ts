@@ -32,7 +32,7 @@ interface Comparison {
   readonly answered?: number;
   /** Tokens decoded after the prompt. */
   readonly decode: number;
-  /** No round that warms up: where every run takes many seconds. */
+  /** Only a few rows to warm up: where every run takes many seconds. */
   readonly cold?: boolean;
   /** Load one model at a time: where all of them do not fit into the machine's memory. */
   readonly apart?: boolean;
@@ -78,6 +78,8 @@ const threads = Number(values.threads);
 const rounds = Number(values.rounds);
 const comparison = JSON.parse(await readFile(positionals[0] ?? '', 'utf8')) as Comparison;
 const texts = typeof comparison.text === 'number' ? [comparison.text] : comparison.text;
+/** Of phases that leave the cache alone. */
+const NONE = { weightGB: 0, kvMB: 0, pagesMB: 0 };
 const costs = new Map<Variant, Map<string, Cost>>(comparison.variants.map((v) => [v, new Map()]));
 
 for (const { model, synth } of comparison.variants) {
@@ -102,6 +104,7 @@ async function inTurns(variants: readonly Variant[]): Promise<void> {
       const llava = await Llava.load(join(values.models, v.model), { threads, ...v.load });
       loaded.set(key(v), { llava, session: new Session(llava.programs, llava.model.decoder) });
     }
+    if (comparison.cold) for (const { session } of loaded.values()) await session.prefill(Array.from({ length: 16 }, (_, i) => i));
     for (let round = comparison.cold ? 1 : 0; round <= rounds; round++) {
       for (const v of variants) {
         const { llava, session } = loaded.get(key(v))!;
@@ -115,8 +118,9 @@ async function inTurns(variants: readonly Variant[]): Promise<void> {
 }
 
 /** The picture is the same before every text. */
-const label = (phase: Phase, text: number): string =>
-  phase === 'picture' || texts.length === 1 ? phase : `${phase}, ${text} rows of text`;
+function label(phase: Phase, text: number): string {
+  return phase === 'picture' || texts.length === 1 ? phase : `${phase}, ${text} rows of text`;
+}
 
 async function measure(
   llava: Llava,
@@ -164,8 +168,6 @@ async function measure(
       ...cacheMB(session),
     });
 }
-
-const NONE = { weightGB: 0, kvMB: 0, pagesMB: 0 };
 
 function cacheMB({ kvBytes }: Session): Pick<Cost, 'kvMB' | 'pagesMB'> {
   return { kvMB: kvBytes.kept / 1e6, pagesMB: kvBytes.memory / 1e6 };

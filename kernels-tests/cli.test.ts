@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -115,6 +115,27 @@ test('score gives log-probabilities and DPO margins', () =>
     assert.equal(bad.code, 2);
     assert.match(bad.stderr, /line 1: needs question and answer/);
   }));
+
+test('eval --prune gives a line for each method and share, and a chart', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'pumice-eval-'));
+  try {
+    const svg = join(dir, 'chart.svg');
+    const { code, stdout, stderr } = await pumice([
+      ...['eval', 'pebble', '--threads', '1', '--limit', '2', '--svg', svg],
+      ...['--prune', 'fastv:1,visionzip', '--keep', '0.5'],
+    ]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /\| all rows \| 100 % \| \d of 2 \|.*\n\| fastv \| 50 % \| \d of 2 \|.*\n\| visionzip \| 50 % \|/);
+    const chart = await readFile(svg, 'utf8');
+    assert.match(chart, /^<svg/);
+    assert.match(chart, />visionzip</);
+    const refused = await pumice(['eval', 'pebble', '--prune', 'fastv', '--keep', '0']);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /--keep: got 0, numbers above 0 between commas are expected/);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+});
 
 test('bad input ends with 2 and says what is wrong', async () => {
   const cases: [string[], RegExp][] = [

@@ -253,16 +253,24 @@ export class Llava implements AsyncDisposable {
     );
     const { vocabulary } = this.model.decoder.backbone;
     const logps: number[] = [];
-    await this.#session.score(
-      pieces,
-      (program, at, rows) => {
-        // Row i predicts row i + 1: the first label of a slice is not looked at.
-        const own = labels.slice(at, at + rows + 1);
-        const data = this.engine.read(program, 'logits');
-        logps.push(...tokenLogProbs({ data, vocabulary }, own.length > rows ? own : [...own, IGNORED]));
-      },
-      { ...(signal && { signal }) },
-    );
+    // Where rows are dropped, what stays of the picture and of the answer is decided as it would be while answering.
+    if (this.model.decoder.dropsRows) {
+      let { logits } = await this.#session.prefill(pieces.slice(0, from), { ...(signal && { signal }) });
+      for (const [i, id] of ids.slice(from).entries()) {
+        logps.push(...tokenLogProbs({ data: logits, vocabulary }, [IGNORED, id]));
+        if (from + i + 1 < ids.length) logits = await this.#session.step(id, undefined, signal);
+      }
+    } else
+      await this.#session.score(
+        pieces,
+        (program, at, rows) => {
+          // Row i predicts row i + 1: the first label of a slice is not looked at.
+          const own = labels.slice(at, at + rows + 1);
+          const data = this.engine.read(program, 'logits');
+          logps.push(...tokenLogProbs({ data, vocabulary }, own.length > rows ? own : [...own, IGNORED]));
+        },
+        { ...(signal && { signal }) },
+      );
     const tokens = ids.slice(from).map((id, i) => ({ id, text: this.tokenizer.decode([id], { special: true }), logp: logps[i]! }));
     const sum = logps.reduce((a, b) => a + b, 0);
     return { tokens, sum, count: tokens.length, mean: sum / tokens.length, perplexity: Math.exp(-sum / tokens.length) };

@@ -7,7 +7,7 @@ import { openGguf } from '../../src/formats/gguf.ts';
 import { type ImageRows, type Piece, Session } from '../../src/generate/session.ts';
 import { openGgufPair } from '../../src/models/ggufLayout.ts';
 import type { ModelOptions } from '../../src/models/model.ts';
-import { fastvKeeps, parsePruning } from '../../src/models/pruning.ts';
+import { fastvKeeps, parsePruning, pruningAt } from '../../src/models/pruning.ts';
 import { openModel } from '../../src/models/registry.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { nodePlatform } from '../../src/runtime/node.ts';
@@ -171,4 +171,13 @@ test('FastV rounds halves to the even number', () => {
     [2, 4, 18, 288, 0],
   );
   assert.equal(fastvKeeps(36, { keep: 9 }), 9);
+});
+
+test('a share as the numbers of each method', () => {
+  const tower = { patches: 64, layers: 6 };
+  assert.deepEqual(pruningAt({ method: 'fastv', k: 1 }, 0.25, tower), { method: 'fastv', k: 1, r: 0.75 });
+  assert.deepEqual(pruningAt({ method: 'visionzip' }, 0.5, tower), { method: 'visionzip', dominant: 27, contextual: 5 });
+  assert.deepEqual(pruningAt({ method: 'tome' }, 0.5, tower), { method: 'tome', r: 5 });
+  assert.throws(() => pruningAt({ method: 'prumerge' }, 0.5, tower), /prumerge finds its own number of rows/);
+  assert.throws(() => pruningAt({ method: 'fastv' }, 0, tower), /keep: must be a share above 0, 1 at most: got 0/);
 });

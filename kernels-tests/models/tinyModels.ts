@@ -12,24 +12,30 @@ const VOCABULARY = 1002;
 const TOWER = 'model.vision_tower.vision_tower.vision_model';
 
 interface Shape {
+  readonly layers?: number;
   readonly hidden: number;
   readonly tower: { readonly width: number; readonly size: number; readonly patch: number };
 }
 
-function language({ hidden }: Shape): Shapes {
-  const layer = 'model.layers.0';
-  return {
-    'model.embed_tokens.weight': [VOCABULARY, hidden],
-    ...Object.fromEntries(['q', 'k', 'v', 'o'].map((n) => [`${layer}.self_attn.${n}_proj.weight`, [hidden, hidden]])),
-    [`${layer}.mlp.gate_proj.weight`]: [48, hidden],
-    [`${layer}.mlp.up_proj.weight`]: [48, hidden],
-    [`${layer}.mlp.down_proj.weight`]: [hidden, 48],
-    [`${layer}.input_layernorm.weight`]: [hidden],
-    [`${layer}.post_attention_layernorm.weight`]: [hidden],
-    'model.norm.weight': [hidden],
-    'lm_head.weight': [VOCABULARY, hidden],
-  };
-}
+const decoderLayer = (layer: string, hidden: number): Shapes => ({
+  ...Object.fromEntries(['q', 'k', 'v', 'o'].map((n) => [`${layer}.self_attn.${n}_proj.weight`, [hidden, hidden]])),
+  ...ffn(`${layer}.mlp`, hidden),
+  [`${layer}.input_layernorm.weight`]: [hidden],
+  [`${layer}.post_attention_layernorm.weight`]: [hidden],
+});
+
+const ffn = (name: string, hidden: number): Shapes => ({
+  [`${name}.gate_proj.weight`]: [48, hidden],
+  [`${name}.up_proj.weight`]: [48, hidden],
+  [`${name}.down_proj.weight`]: [hidden, 48],
+});
+
+const language = ({ hidden, layers = 1 }: Shape): Shapes => ({
+  'model.embed_tokens.weight': [VOCABULARY, hidden],
+  ...Object.assign({}, ...Array.from({ length: layers }, (_, i) => decoderLayer(`model.layers.${i}`, hidden))),
+  'model.norm.weight': [hidden],
+  'lm_head.weight': [VOCABULARY, hidden],
+});
 
 const affine = (name: string, out: number, from: number): Shapes => ({ [`${name}.weight`]: [out, from], [`${name}.bias`]: [out] });
 const norm = (name: string, width: number): Shapes => ({ [`${name}.weight`]: [width], [`${name}.bias`]: [width] });
@@ -98,7 +104,7 @@ async function withCheckpoint<T>(shape: Shape, extra: Shapes, config: object, bo
         model_type: 'llava_llama',
         hidden_size: shape.hidden,
         intermediate_size: 48,
-        num_hidden_layers: 1,
+        num_hidden_layers: shape.layers ?? 1,
         num_attention_heads: 4,
         vocab_size: VOCABULARY,
         max_position_embeddings: 2048,
@@ -157,24 +163,74 @@ export const withLlava = <T>(body: (dir: string) => Promise<T>, { states = [-1],
 };
 
 /** MQT-LLaVA with 16 queries. */
-export const withMqt = <T>(body: (dir: string) => Promise<T>, config: object = { num_visual_tokens: 'second_stage' }): Promise<T> => {
-  const shape = { hidden: 64, tower: { width: 64, size: 96, patch: 4 } };
-  const layers = resampler('model.query_abstractor', 16, 64, 64, ['ln_q', 'ln_k', 'ln_v']);
-  return withCheckpoint(shape, layers, { image_aspect_ratio: 'pad', mm_projector_type: 'linear', ...config }, body);
+export const withMqt = <T>(
+  body: (dir: string) => Promise<T>,
+  config: object = { num_visual_tokens: 'second_stage' },
+  layers: number = 1,
+): Promise<T> => {
+  const shape = { layers, hidden: 64, tower: { width: 64, size: 96, patch: 4 } };
+  const extra = resampler('model.query_abstractor', 16, 64, 64, ['ln_q', 'ln_k', 'ln_v']);
+  return withCheckpoint(shape, extra, { image_aspect_ratio: 'pad', mm_projector_type: 'linear', ...config }, body);
 };
 
 /** LLaVA-UHD with 16 queries over slices of 4 x 4 patches. */
-export const withUhd = <T>(body: (dir: string) => Promise<T>, config: object = {}): Promise<T> => {
-  const shape = { hidden: 128, tower: { width: 16, size: 56, patch: 14 } };
-  const layers = {
+export const withUhd = <T>(body: (dir: string) => Promise<T>, config: object = {}, layers: number = 1): Promise<T> => {
+  const shape = { layers, hidden: 128, tower: { width: 16, size: 56, patch: 14 } };
+  const extra = {
     ...resampler('model.mm_projector', 16, 128, 128, ['ln_q', 'ln_kv', 'ln_post']),
     'model.mm_projector.kv_proj.weight': [128, 16],
   };
   const ids = { separator_ids: { comma: 44, newline: 13 } };
-  return withCheckpoint(
-    shape,
-    layers,
-    { image_aspect_ratio: 'pad', mm_projector_type: 'adapt_spatial_resampler', ...ids, ...config },
-    body,
-  );
+  return withCheckpoint(shape, extra, { image_aspect_ratio: 'pad', mm_projector_type: 'adapt_spatial_resampler', ...ids, ...config }, body);
+};
+
+const SQUARE = { layers: 2, hidden: 64, tower: { width: 16, size: 56, patch: 14 } };
+const projector: Shapes = affine('model.mm_projector', 64, 16);
+
+/** LLaVA with 16 patches and two decoder layers. */
+export const withPlain = <T>(body: (dir: string) => Promise<T>, config: object = {}): Promise<T> =>
+  withCheckpoint(SQUARE, projector, { image_aspect_ratio: 'pad', mm_projector_type: 'linear', ...config }, body);
+
+/** The same with 4 experts in the second layer, 2 for each row. */
+export const withMoe = <T>(body: (dir: string) => Promise<T>): Promise<T> => {
+  const experts = 'model.layers.1.mlp.deepspeed_moe';
+  const layers: Shapes = {
+    ...projector,
+    ...Object.assign({}, ...[0, 1, 2, 3].map((i) => ffn(`${experts}.experts.deepspeed_experts.${i}`, SQUARE.hidden))),
+    [`${experts}.gate.wg.weight`]: [4, SQUARE.hidden],
+  };
+  const moe = { moe_enable: true, moe_layers_idx: [1], num_experts: [4], top_k_experts: 2, eval_capacity_factor: 2, min_capacity: 0 };
+  return withCheckpoint(SQUARE, layers, { image_aspect_ratio: 'pad', mm_projector_type: 'linear', moe }, body);
+};
+
+/** Dynamic-LLaVA that keeps half of the picture's 16 rows from layer 1 of 2 on. */
+export const withDynamic = <T>(body: (dir: string) => Promise<T>, sparse: object = {}): Promise<T> => {
+  const [m, d] = [32, SQUARE.hidden];
+  const head = (name: string, [a, b, c]: readonly [number, number, number]): Shapes => ({
+    ...affine(`${name}.${a}`, m / 2, m),
+    ...affine(`${name}.${b}`, m / 4, m / 2),
+    ...affine(`${name}.${c}`, 2, m / 4),
+  });
+  const [picture, text] = ['model.image_score_predictor', 'model.output_text_score_predictor.output_mlp'];
+  const block = `${picture}.transformer.0`;
+  const layers: Shapes = {
+    ...projector,
+    ...norm(`${picture}.down_mlp.0`, d),
+    ...affine(`${picture}.down_mlp.1`, m, d),
+    ...norm(`${block}.norm1`, m),
+    ...norm(`${block}.norm2`, m),
+    [`${block}.attn.qkv.weight`]: [3 * m, m],
+    ...affine(`${block}.attn.proj`, m, m),
+    ...affine(`${block}.mlp.fc1`, 48, m),
+    ...affine(`${block}.mlp.fc2`, m, 48),
+    ...head(`${picture}.output_mlp`, [0, 2, 4]),
+    ...norm(`${text}.0`, d),
+    ...affine(`${text}.1`, m, d),
+    ...head(text, [3, 5, 7]),
+  };
+  const sparse_config = {
+    ...{ use_instruct_predictor: false, vision_keep_rate: 0.5, sparse_layer: 1, d_model: m, nhead: 4, dim_feedforward: 48, num_layers: 1 },
+    ...sparse,
+  };
+  return withCheckpoint(SQUARE, layers, { image_aspect_ratio: 'pad', mm_projector_type: 'linear', sparse_config }, body);
 };

@@ -1,9 +1,9 @@
 // `pumice bench MODEL`: load, picture, prefill and decode of one model, by length and threads.
 
 import { availableParallelism } from 'node:os';
-import { InputError } from '../errors.ts';
 import { Session } from '../generate/session.ts';
 import { Llava } from '../index.ts';
+import { numbers } from './numbers.ts';
 
 export interface BenchOptions {
   readonly mmproj?: string;
@@ -29,10 +29,11 @@ const DECODED = 16;
 
 /** Prints a row per measurement. Lengths beyond the model's context are left out. */
 export async function benchModel(path: string, o: BenchOptions): Promise<void> {
-  const prompts = numbers('--prompts', o.prompts);
-  const contexts = numbers('--contexts', o.contexts);
+  const whole = { whole: true };
+  const prompts = numbers('--prompts', o.prompts, whole);
+  const contexts = numbers('--contexts', o.contexts, whole);
   const threads =
-    o.threads === undefined ? Array.from({ length: availableParallelism() }, (_, i) => i + 1) : numbers('--threads', o.threads);
+    o.threads === undefined ? Array.from({ length: availableParallelism() }, (_, i) => i + 1) : numbers('--threads', o.threads, whole);
   const rows: Row[] = [];
   const add = (row: Row) => {
     rows.push(row);
@@ -104,14 +105,6 @@ async function timed(rounds: number, body: () => Promise<void>): Promise<{ ms: n
   }
   const median = (x: readonly number[]) => [...x].sort((a, b) => a - b)[x.length >> 1]!;
   return { ms: median(ms), cpuMs: median(cpuMs) };
-}
-
-function numbers(option: string, text: string): number[] {
-  return text.split(',').map((part) => {
-    const n = Number(part);
-    if (!Number.isInteger(n) || n < 1) throw new InputError(`${option}: got ${text}, positive integers between commas are expected`);
-    return n;
-  });
 }
 
 const line = (r: Row): string =>

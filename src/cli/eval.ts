@@ -1,10 +1,12 @@
 // `pumice eval`: exact answers of a model on a set of pictures and questions.
 
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { answerItems, type Outcome, parseItems, type Score, scores } from '../evaluate.ts';
 import { Llava } from '../index.ts';
+import { pruningChart, pruningTable, sweepPruning } from './evalPruning.ts';
+import { numbers } from './numbers.ts';
 import { progress } from './progress.ts';
 
 export interface EvalOptions {
@@ -12,6 +14,12 @@ export interface EvalOptions {
   readonly threads: number | 'auto';
   readonly limit?: number;
   readonly json?: boolean;
+  /** Methods between commas: right answers against the share of rows that stays. */
+  readonly prune?: string;
+  /** Shares between commas. */
+  readonly keep: string;
+  /** File for a chart of it. */
+  readonly svg?: string;
 }
 
 const MODELS = new URL('../../../models/', import.meta.url);
@@ -22,12 +30,22 @@ export async function evaluate(name: string, o: EvalOptions): Promise<void> {
   const set = o.set || fileURLToPath(new URL('eval', MODELS));
   const file = join(set, 'pairs.jsonl');
   const items = parseItems(await readFile(file, 'utf8'), file).slice(0, o.limit);
-  await using llava = await Llava.load(model, { threads: o.threads });
+  const picture = (path: string) => readFile(join(set, path));
   const bars = progress();
+  const onItem = (done: number, total: number) => bars.update('eval', done, total, 'questions');
+  if (o.prune !== undefined) {
+    const sweep = { methods: o.prune, keep: numbers('--keep', o.keep) };
+    const found = await sweepPruning(model, { threads: o.threads }, sweep, items, picture, onItem);
+    bars.stop();
+    process.stdout.write(o.json ? `${JSON.stringify({ model: name, scores: found }, null, 1)}\n` : pruningTable(found));
+    if (o.svg) await writeFile(o.svg, pruningChart(found, `${name}: right answers with fewer rows of the picture`));
+    return;
+  }
+  await using llava = await Llava.load(model, { threads: o.threads });
   const outcomes: Outcome[] = [];
-  for await (const outcome of answerItems(llava, items, (path) => readFile(join(set, path)))) {
+  for await (const outcome of answerItems(llava, items, picture)) {
     outcomes.push(outcome);
-    bars.update('eval', outcomes.length, items.length, 'questions');
+    onItem(outcomes.length, items.length);
   }
   bars.stop();
   const table = scores(outcomes);

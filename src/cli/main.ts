@@ -56,6 +56,11 @@ const asking = (command: Command): Command =>
     .addOption(new Option('--cache-type <type>', 'element type of the KV cache').choices(['f32', 'f16', 'q8']).default('f16'))
     .addOption(new Option('--image-mode <mode>', 'how pictures become square').choices(['pad', 'square']))
     .option('--prune <method>', 'fewer picture rows: fastv:K:R, visionzip:DOMINANT:CONTEXTUAL, prumerge, prumerge-plus, tome:R')
+    .option(
+      '--keep-rate <share>',
+      "FastV and Dynamic-LLaVA: share of a picture's rows that goes on; default: as loaded",
+      number('--keep-rate'),
+    )
     .option('--visual-tokens <m>', 'MQT: tokens that stand for a picture', number('--visual-tokens'))
     .option('--slices <n>', 'UHD: slices of a picture at most; 1: only the overview', number('--slices'))
     .option('--pre-resize <pixels>', 'UHD: longer side before slicing, or none', pixelsOrNone)
@@ -94,6 +99,9 @@ program
   .option('--set <dir>', 'folder with pairs.jsonl and its pictures; default: the embedded set', '')
   .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
   .option('--limit <n>', 'only the first n questions', number('--limit'))
+  .option('--prune <methods>', 'right answers against the share of rows that stays: methods of run between commas')
+  .option('--keep <shares>', 'with --prune: shares between commas', '0.75,0.5,0.25,0.125')
+  .option('--svg <file>', 'with --prune: write a chart')
   .option('--json', 'scores and every answer as JSON')
   .action(evaluate);
 
@@ -105,6 +113,7 @@ program
   .option('--name <name>', "the model's name in requests; default: its file name")
   .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
   .option('-c, --ctx-size <rows>', 'rows that the KV cache holds', number('--ctx-size'))
+  .option('--prune <method>', 'fewer picture rows, as for run; with fastv requests may choose pumice.keep_rate')
   .option('--conversation <name>', 'built-in conversation, e.g. vicuna_v1')
   .option('--host <address>', 'address to listen on', '127.0.0.1')
   .option('-p, --port <n>', 'port to listen on', number('--port'), 8080)

@@ -27,6 +27,7 @@ export interface RunOptions {
   readonly imageMode?: 'pad' | 'square';
   /** Method and numbers: `fastv:2:0.5`. */
   readonly prune?: string;
+  readonly keepRate?: number;
   readonly visualTokens?: number;
   readonly slices?: number;
   readonly preResize?: number | 'none';
@@ -100,6 +101,7 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
         stop: o.stop,
         signal: controller.signal,
         ...pictureOptions(o),
+        ...(o.keepRate === undefined ? {} : { keepRate: o.keepRate }),
         ...(drawings && { explain: (i, image, view) => drawings.add(i, image, view) }),
         onImage: (done, total) => bars.update('pictures', done, total, ''),
         onPrefill: (done, total) => bars.update('prompt', done, total, 'rows'),

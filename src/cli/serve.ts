@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { serve as listen } from '@hono/node-server';
 import { InputError } from '../errors.ts';
 import { Llava, type LoadOptions } from '../index.ts';
+import { parsePruning } from '../models/pruning.ts';
 import { handler } from '../server/index.ts';
 import { embedded } from './embedded.ts';
 import { pageFile } from './page.ts';
@@ -15,6 +16,7 @@ export interface ServeOptions {
   readonly name?: string;
   readonly threads: number | 'auto';
   readonly ctxSize?: number;
+  readonly prune?: string;
   readonly conversation?: string;
   readonly host: string;
   readonly port: number;
@@ -34,6 +36,7 @@ export async function serve(o: ServeOptions): Promise<void> {
     onProgress: (done, total) => bars.update('load', Math.round(done / 2 ** 20), Math.round(total / 2 ** 20), 'MiB'),
     ...(o.mmproj === undefined ? {} : { mmproj: o.mmproj }),
     ...(o.ctxSize === undefined ? {} : { context: o.ctxSize }),
+    ...(o.prune === undefined ? {} : { prune: parsePruning(o.prune) }),
     ...(o.conversation === undefined ? {} : { conversation: o.conversation }),
   };
   const llava = await Llava.load(model, options).finally(() => bars.stop());

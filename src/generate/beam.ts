@@ -29,6 +29,7 @@ export interface BeamSearch extends BeamOptions {
   readonly spent?: { readonly prefill: Spent; readonly decode: Spent };
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
+  readonly keepRate?: number;
 }
 
 export interface Hypothesis {
@@ -65,6 +66,7 @@ export async function beamSearch(
     ...(spent && { spent: spent.prefill }),
     ...(signal && { signal }),
     ...(options.onProgress && { onProgress: options.onProgress }),
+    ...(options.keepRate !== undefined && { keepRate: options.keepRate }),
   });
   const base = session.length;
   const score = (sum: number, length: number): number => sum / length ** lengthPenalty;

@@ -14,6 +14,8 @@ export interface GenerateOptions extends SamplerOptions, BeamOptions {
   readonly maxTokens?: number;
   /** The answer ends before any of these texts. */
   readonly stop?: readonly string[];
+  /** FastV and Dynamic-LLaVA: share of a picture's rows that goes on after the layer where they drop some; default: as loaded. */
+  readonly keepRate?: number;
   /** Stops between two tokens, and within a prefill between two operations. */
   readonly signal?: AbortSignal;
   /** With each token its log-probability, and those of so many likeliest ones (0: only its own). Of the model's own logits, before any sampling option. */
@@ -107,6 +109,7 @@ export async function* generate(
     spent: account.prefill,
     ...(signal ? { signal } : {}),
     ...(options.onPrefill ? { onProgress: options.onPrefill } : {}),
+    ...(options.keepRate === undefined ? {} : { keepRate: options.keepRate }),
   });
   account.cachedTokens = first.reused;
   account.promptRows = first.rows;

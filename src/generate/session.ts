@@ -1,8 +1,9 @@
 // One conversation over a decoder: what is in its KV cache, and how rows get in.
 
 import { KEY_BLOCK } from '../../assembly/kernels/attention/layout.ts';
-import { InputError } from '../errors.ts';
+import { InputError, UnsupportedError } from '../errors.ts';
 import { kvBytes, setKvRows } from '../graph/kv.ts';
+import type { Run } from '../models/backbone.ts';
 import type { Decoder, DecoderProgram } from '../models/decoder.ts';
 import type { Program } from '../runtime/engine.ts';
 import type { LoadOptions } from '../runtime/load.ts';
@@ -45,6 +46,7 @@ export class Session {
   #marks: Mark[] = [];
   /** Which rows of a picture stayed, by its key: of the pictures of the last prompt. */
   readonly #kept: Map<string, Uint8Array> = new Map();
+  #keepRate: number | undefined;
   /** Tokens fed one by one since the last prompt. */
   #generated = 0;
   /** What the decoder's tables were written for: rows of a prompt, and their regime. */
@@ -63,7 +65,7 @@ export class Session {
   /** Forgets everything after the first `rows` rows; where a variant keeps fewer rows in some layers, back to the end of an earlier run. */
   truncate(rows: number): void {
     if (rows >= this.length) return;
-    if (this.decoder.groups.length > 1) {
+    if (this.decoder.dropsRows) {
       while ((this.#marks.at(-1)?.rows ?? 0) > rows) this.#marks.pop();
       rows = this.#marks.at(-1)?.rows ?? 0;
     }
@@ -86,13 +88,21 @@ export class Session {
   /**
    * Brings the cache to the state after `prompt` and returns the logits of its last row, f32 [vocabulary].
    * Rows that the cache already holds as a prefix are not computed again; the last row always is. `answered`: tokens at the end of the
-   * prompt that are an answer begun before, for models that run the whole sequence at every token.
+   * prompt that are an answer begun before, for models that run the whole sequence at every token. `keepRate`: share of a picture's rows that
+   * goes on, for models that take it (`Hooks.takesKeepRate`).
    */
   async prefill(
     prompt: readonly Piece[],
-    options: { spent?: Spent; signal?: AbortSignal; onProgress?: (done: number, total: number) => void; answered?: number } = {},
+    options: {
+      spent?: Spent;
+      signal?: AbortSignal;
+      onProgress?: (done: number, total: number) => void;
+      answered?: number;
+      keepRate?: number;
+    } = {},
   ): Promise<{ logits: Float32Array; reused: number; rows: number }> {
     const rows = rowsOf(prompt, this.decoder.backbone);
+    this.#chooseKeepRate(options.keepRate);
     this.truncate(this.#shared(rows));
     const program = await this.#program('prefill');
     await this.#writeTables(rows.length);
@@ -219,7 +229,18 @@ export class Session {
     const { decoder } = this;
     const past = this.length;
     const { start, generated } = prompt;
-    const run = { engine, program, kind, past, rows, total: prompt.rows.length, prompt: prompt.rows, start, generated };
+    const run: Run = {
+      engine,
+      program,
+      kind,
+      past,
+      rows,
+      total: prompt.rows.length,
+      prompt: prompt.rows,
+      start,
+      generated,
+      ...(this.#keepRate !== undefined && { keepRate: this.#keepRate }),
+    };
     const before = this.#lengths();
     const { context } = decoder.options;
     const wanted = decoder.groups.map(({ most }, i) => before[i]! + (most?.(run) ?? rows.length));
@@ -253,7 +274,7 @@ export class Session {
     this.observer?.visit({ kind, program, from: past, rows });
     this.#cached.push(...rows);
     if (kind === 'prefill' && decoder.hooks.kept) this.#notice(rows, decoder.hooks.kept(engine, program));
-    if (decoder.groups.length > 1) {
+    if (decoder.dropsRows) {
       const lengths = decoder.groups.map((group, i) => before[i]! + (group.added ? engine.getCell(group.added) : rows.length));
       this.#marks.push({ rows: this.length, lengths });
       this.#hold(lengths);
@@ -262,7 +283,7 @@ export class Session {
 
   /** Copies the state; rows before `from` are not copied and must still be there at `restore`. */
   save(from: number): Snapshot {
-    const start = this.decoder.groups.length === 1 ? [from] : (this.#marks.findLast((m) => m.rows <= from)?.lengths ?? [0]);
+    const start = !this.decoder.dropsRows ? [from] : (this.#marks.findLast((m) => m.rows <= from)?.lengths ?? [0]);
     const caches = copyCaches(this.programs.engine, this.decoder.caches, Math.min(...start), Math.max(...this.#lengths()));
     return { rows: [...this.#cached], marks: [...this.#marks], caches, ...(this.#tables && { tables: this.#tables.rows }) };
   }
@@ -298,6 +319,15 @@ export class Session {
     for (const { tensor, values } of await this.decoder.tables(rows)) this.programs.engine.writeFixed(tensor, values);
     this.truncate(0);
     this.#tables = { rows, regime };
+  }
+
+  /** What was kept at another rate cannot be gone on with. */
+  #chooseKeepRate(rate: number | undefined): void {
+    if (rate !== undefined && !this.decoder.hooks.takesKeepRate)
+      throw new UnsupportedError('keepRate: this model lets all rows of a picture go on: load it with prune, or leave it out');
+    if (rate !== undefined && !(rate >= 0 && rate <= 1)) throw new InputError(`keepRate: must be a share from 0 to 1: got ${rate}`);
+    if (rate !== this.#keepRate) this.truncate(0);
+    this.#keepRate = rate;
   }
 
   /** Rows of the cache that `rows` begins with; one less when that would be all of them. */

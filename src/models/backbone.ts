@@ -106,6 +106,8 @@ export interface Run {
   readonly start: number;
   /** Rows at the end of the prompt that are answered tokens, fed again (`Hooks.recompute`). */
   readonly generated: number;
+  /** Share of a picture's rows that goes on, where the caller chose one. */
+  readonly keepRate?: number;
 }
 
 /** How a variant changes a backbone. */
@@ -124,6 +126,8 @@ export interface Hooks {
   readonly recompute?: boolean;
   /** What a row gives depends on all rows of the prompt: a prefill is one run from the first row on. */
   readonly wholePrefill?: boolean;
+  /** The share of a picture's rows that goes on may differ from prompt to prompt (`Run.keepRate`). */
+  readonly takesKeepRate?: boolean;
   /** Writes the variant's own cells and inputs. */
   beforeRun?(run: Run): void;
   /** After a prefill: the chunk's rows that went on past the layer where picture rows are dropped. */
@@ -147,6 +151,7 @@ export function bothHooks(a: Hooks, b: Hooks): Hooks {
     recompute: (a.recompute || b.recompute) === true,
     ...((a.kept ?? b.kept) && { kept: (engine: Engine, program: Program) => (a.kept ?? b.kept)!(engine, program) }),
     wholePrefill: (a.wholePrefill || b.wholePrefill) === true,
+    takesKeepRate: (a.takesKeepRate || b.takesKeepRate) === true,
     beforeRun: (run) => {
       a.beforeRun?.(run);
       b.beforeRun?.(run);

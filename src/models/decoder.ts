@@ -64,6 +64,11 @@ export class Decoder {
     this.#queryScale = scaled ? fixedTensor('query scale', 'f32', [options.context, 1]) : undefined;
   }
 
+  /** Do some layers see fewer rows than others? */
+  get dropsRows(): boolean {
+    return this.groups.length > 1;
+  }
+
   /** The group of layer `i`. */
   group(i: number): CacheGroup {
     return this.groups.findLast((g) => (g.from ?? 0) <= i)!;

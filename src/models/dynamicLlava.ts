@@ -19,7 +19,7 @@ import { cachedAttention } from './block.ts';
 import type { Config } from './config.ts';
 import type { DecoderOptions } from './decoder.ts';
 import { type PredictorSizes, pictureScores, textScores } from './dynamicPredictors.ts';
-import { openDecoder, openTower, PICTURE_CHUNK, singleTile, tileSettings } from './llava15.ts';
+import { openDecoder, openSingleTile, openTower, PICTURE_CHUNK, singleTile, tileSettings } from './llava15.ts';
 import type { ModelDefinition, SparseOptions } from './model.ts';
 
 /** "USER:" in LLaMA's vocabulary: where the last question begins. */
@@ -32,10 +32,14 @@ export const dynamicLlava: ModelDefinition = {
     config.string('model_type', '') === 'dynamic_llava_llama' ||
     config.strings('architectures').includes('DynamicLlavaLlamaForCausalLM'),
   open(checkpoint, options) {
-    if (options.prune)
-      throw new UnsupportedError(`prune: ${options.prune.method}: does not meet Dynamic-LLaVA, which has been trained to drop rows itself`);
-    const weights = Weights.over(checkpoint.files, options);
     const sparse = sparseConfig(checkpoint.config, options.sparse);
+    if (!(sparse.picture || sparse.output || sparse.instruct))
+      return openSingleTile('dynamic-llava', checkpoint, options, options.sparse?.cache === false ? { recompute: true } : {});
+    if (options.prune)
+      throw new UnsupportedError(
+        `prune: ${options.prune.method}: does not meet Dynamic-LLaVA, which has been trained to drop rows itself: switch that off by sparse: { keepRate: 1, text: false }`,
+      );
+    const weights = Weights.over(checkpoint.files, options);
     const decoder = openDecoder(weights, checkpoint.config, { chunk: PICTURE_CHUNK, ...options }, (b, sizes) =>
       sparsified(weights.at('model'), b, sizes, sparse, options.sparse ?? {}),
     );
@@ -83,7 +87,6 @@ type Select = { readonly how: 'best'; readonly k: Cell } | { readonly how: 'larg
 
 function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseConfig, how: SparseOptions): Hooks {
   const { cache = true, compat = false } = how;
-  if (!(c.picture || c.output || c.instruct)) return cache ? {} : { recompute: true };
   if (c.layer >= b.layers) throw new InputError(`sparse_layer: must be 1 to ${b.layers - 1}: got ${c.layer}`);
   const [past, added] = [newCell('past of sparse layers', sizes.context), newCell('rows added', sizes.chunk + 1)];
   const [staying, again] = [newCell('staying picture rows', sizes.chunk), newCell('last row again', 1)];
@@ -111,9 +114,9 @@ function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseCon
   const text = (g: Graph, name: string) => (x: Tensor) => textScores(g, w.at(name), c.model, x);
 
   /** Picture rows of a chunk that do not stay. */
-  const dropped = (rows: Run['rows']): number => {
+  const dropped = ({ rows, keepRate = c.keepRate }: Run): number => {
     const n = rows.filter((r) => r.row !== undefined).length;
-    return c.picture ? n - Math.trunc(n * c.keepRate) : 0;
+    return c.picture ? n - Math.trunc(n * keepRate) : 0;
   };
 
   /** A token always goes on; whether it enters the caches is asked here. */
@@ -139,9 +142,10 @@ function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseCon
   }
 
   return {
-    groups: [{ past, added, from: c.layer, most: (run) => run.rows.length - dropped(run.rows) + (compat ? 1 : 0) }],
+    groups: [{ past, added, from: c.layer, most: (run) => run.rows.length - dropped(run) + (compat ? 1 : 0) }],
     wholePictures: c.picture,
     recompute: !cache,
+    takesKeepRate: c.picture,
     beforeLayer: (g, i, s) => (i !== c.layer ? s : g.name === 'decode' ? decide(g, s) : prune(g, s)),
 
     attend(g, i, a) {
@@ -161,7 +165,7 @@ function sparsified(w: Weights, b: Backbone, sizes: DecoderOptions, c: SparseCon
       engine.setCell(added, run.rows.length);
       if (run.kind === 'decode') return;
       const places = rowsToDecide(run, c.picture);
-      const drops = dropped(run.rows);
+      const drops = dropped(run);
       engine.setCell(staying, places.picture.length - drops);
       engine.setCell(again, compat && places.firstStep ? 1 : 0);
       for (const [key, s] of Object.entries(all) as [keyof typeof all, Stage | false][]) {

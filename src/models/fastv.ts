@@ -30,16 +30,18 @@ export function fastv(b: Backbone, { context, chunk }: DecoderOptions, options: 
   const keys = newCell('keys', context);
   const scores: WeakMap<Graph, Tensor> = new WeakMap();
 
-  const keeps = (n: number) => fastvKeeps(n, { r, ...(keep !== undefined && { keep }) });
-  const dropped = (rows: Run['rows']) => {
-    const n = rows.filter((row) => row.row !== undefined).length;
-    return n - keeps(n);
+  const keeps = (n: number, { keepRate }: Run) =>
+    fastvKeeps(n, keepRate === undefined ? { r, ...(keep !== undefined && { keep }) } : { r: 1 - keepRate });
+  const dropped = (run: Run) => {
+    const n = run.rows.filter((row) => row.row !== undefined).length;
+    return n - keeps(n, run);
   };
 
   return {
-    groups: [{ past, added: kept, from: k, most: ({ rows }) => rows.length - dropped(rows) }],
+    groups: [{ past, added: kept, from: k, most: (run) => run.rows.length - dropped(run) }],
     wholePictures: true,
     recompute: !cache,
+    takesKeepRate: true,
 
     attend(g, i, a) {
       if (i !== k - 1 || g.name === 'decode') return undefined;
@@ -65,13 +67,14 @@ export function fastv(b: Backbone, { context, chunk }: DecoderOptions, options: 
 
     kept: (engine, program) => engine.readInts(program, 'kept rows'),
 
-    beforeRun({ engine, program, kind, past: before, rows }) {
+    beforeRun(run) {
+      const { engine, program, kind, past: before, rows } = run;
       engine.setCell(kept, rows.length);
       if (kind === 'decode') return;
       const pictures = rows.flatMap((row, j) => (row.row === undefined ? [] : [j]));
       engine.setCell(keys, before + rows.length);
       engine.setCell(candidates, pictures.length);
-      engine.setCell(staying, keeps(pictures.length));
+      engine.setCell(staying, keeps(pictures.length, run));
       engine.write(program, 'picture rows', Int32Array.from(pictures));
       engine.write(
         program,

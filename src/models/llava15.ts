@@ -36,7 +36,7 @@ export function openSingleTile(name: string, checkpoint: Checkpoint, options: Mo
   const { vision } = checkpoint;
   const pruned = isTowerPruning(options.prune) ? towerPruning(options.prune, checkpoint) : undefined;
   const encoder = vision && { encoder: singleTile(openTower(weights, checkpoint, pruned), tileSettings(checkpoint, options)) };
-  return { name, weights: [weights], decoder, prunesTower: true, ...encoder };
+  return { name, weights: [weights], decoder, ...encoder };
 }
 
 /** Rows of a chunk by default where decisions are taken over a whole picture. */

@@ -23,6 +23,7 @@ export const llava16: ModelDefinition = {
     return {
       name: 'llava-1.6',
       weights: [weights],
+      needsAllRows: 'its tiles are put together as one grid',
       decoder,
       ...(checkpoint.vision && { encoder: tiled(weights, openTower(weights, checkpoint), checkpoint) }),
     };

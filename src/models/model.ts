@@ -114,8 +114,8 @@ export interface Model {
   readonly weights: readonly Weights[];
   readonly decoder: Decoder;
   readonly encoder?: ImageEncoder;
-  /** Methods that drop rows in the tower fit: one tile, rows in any number. */
-  readonly prunesTower?: boolean;
+  /** Why methods that drop rows in the tower do not fit; absent: they do. */
+  readonly needsAllRows?: string;
 }
 
 /** One model family: a file in src/models and a line in the registry. */

@@ -38,6 +38,7 @@ export const mqt: ModelDefinition = {
     return {
       name: 'mqt-llava',
       weights: [weights],
+      needsAllRows: 'its queries look at places of the whole grid: choose fewer visual tokens instead',
       decoder,
       ...(vision && { encoder: encoder(openMqt(weights, checkpoint), checkpoint.config, tileSettings(checkpoint, options)) }),
     };

@@ -1,7 +1,7 @@
 // PruMerge (Shang et al. 2024): rows whose attention from the class row is an outlier take up their nearest neighbours; how many there are
-// depends on the picture. PruMerge+ also keeps samples between them. The attention is that of the last layer, as one head of full width.
+// depends on the picture. PruMerge+ also keeps samples between them. The attention is that of the layer behind, the last one, as one head of full width.
 
-import { InputError } from '../errors.ts';
+import { InputError, UnsupportedError } from '../errors.ts';
 import { type Graph, newCell, reshape, rows } from '../graph/graph.ts';
 import { headScores } from '../graph/ops/headScores.ts';
 import { mergeNeighbours } from '../graph/ops/mergeNeighbours.ts';
@@ -14,20 +14,25 @@ import { type ClipConfig, clip, clipLinear, clipNorm } from './clip.ts';
 /** Samples are taken below this row, whatever the tower. sic: the last of 576 rows never is one. */
 const SAMPLES = 575;
 
-/** f32 [chosen + 1, width]; `w` stands at the tower. */
+/** Of the hidden state `depth`, with the queries and keys of the layer behind it: f32 [chosen + 1, width]; `w` stands at the tower. */
 export function prumerge(
   g: Graph,
   w: Weights,
   c: ClipConfig,
   pixels: Tensor,
+  depth: number,
   { neighbours = 32, plus }: { readonly neighbours?: number; readonly plus: boolean },
 ): Tensor {
   const patches = Math.floor(c.imageSize / c.patch) ** 2;
   if (!Number.isInteger(neighbours) || neighbours < 1 || neighbours >= patches)
     throw new InputError(`prune: prumerge: neighbours must be 1 to ${patches - 1}: got ${neighbours}`);
-  const h = g.tap('tower_hidden', clip(g, w, c, pixels, c.layers - 1).at(-1)!);
+  const last = w.at('encoder.layers').at(depth);
+  if (!last.has('self_attn.q_proj.weight'))
+    throw new UnsupportedError(
+      `prune: prumerge: needs layer ${depth} of the tower, which this file leaves out since nothing else runs it: take the original checkpoint, or visionzip`,
+    );
+  const h = g.tap('tower_hidden', clip(g, w, c, pixels, depth).at(-1)!);
   return g.section('prumerge', () => {
-    const last = w.at('encoder.layers').at(c.layers - 1);
     const n = clipNorm(g, last.at('layer_norm1'), c, h);
     const q = g.tap('class query', clipLinear(g, last.at('self_attn.q_proj'), c, rows(n, 0, 1)));
     const k = g.tap('k', clipLinear(g, last.at('self_attn.k_proj'), c, n));

@@ -36,6 +36,34 @@ export function fastvKeeps(n: number, { r = 0.5, keep }: { readonly r?: number; 
   return up ? floor + 1 : floor;
 }
 
+/** Does the method find its own number of rows, picture by picture? */
+export const adaptive = ({ method }: Pruning): boolean => method === 'prumerge' || method === 'prumerge-plus';
+
+/**
+ * The method with numbers such that about `share` of a picture's rows go on: of a tower with so many patches, of whose layers so many run.
+ * VisionZip keeps its ratio of 54 dominant to 10 contextual rows. Throws InputError.
+ */
+export function pruningAt(
+  prune: Pruning,
+  share: number,
+  { patches, layers }: { readonly patches: number; readonly layers: number },
+): Pruning {
+  if (!(share > 0 && share <= 1)) throw new InputError(`keep: must be a share above 0, 1 at most: got ${share}`);
+  const rows = Math.max(2, Math.round(share * patches));
+  switch (prune.method) {
+    case 'fastv':
+      return { ...prune, r: 1 - share };
+    case 'visionzip': {
+      const contextual = Math.max(1, Math.round((rows * 10) / 64));
+      return { ...prune, dominant: rows - contextual, contextual };
+    }
+    case 'tome':
+      return { ...prune, r: Math.max(1, Math.round((patches - rows) / layers)) };
+    default:
+      throw new InputError(`keep: ${prune.method} finds its own number of rows: leave the share out`);
+  }
+}
+
 /** What `--prune` takes: `fastv:2:0.5`, `visionzip:54:10`, `prumerge`, `prumerge-plus:32`, `tome:8`. Throws InputError. */
 export function parsePruning(text: string): Pruning {
   const [method, ...rest] = text.split(':');

@@ -17,9 +17,7 @@ const FAMILIES: readonly ModelDefinition[] = [shareCaptioner, moe, dynamicLlava,
 export function openModel(checkpoint: Checkpoint, options: ModelOptions = {}): Model {
   const family = FAMILIES.find((f) => f.matches(checkpoint)) ?? llava15;
   const model = family.open(checkpoint, options);
-  if (isTowerPruning(options.prune) && !model.prunesTower)
-    throw new UnsupportedError(
-      `prune: ${options.prune.method}: does not meet ${model.name}: it needs a picture of one tile and a tower with a class row`,
-    );
+  if (isTowerPruning(options.prune) && model.needsAllRows !== undefined)
+    throw new UnsupportedError(`prune: ${options.prune.method}: does not meet ${model.name}: ${model.needsAllRows}; fastv does`);
   return model;
 }

@@ -30,6 +30,7 @@ export const shareCaptioner: ModelDefinition = {
     return {
       name: 'share-captioner',
       weights: [weights],
+      needsAllRows: 'its Q-Former has been trained on all rows',
       decoder,
       ...(vision && {
         encoder: singleTile(openTower(weights, checkpoint, { name: 'share-captioner tower', project }), tileSettings(checkpoint, options)),

@@ -19,6 +19,7 @@ export function towerPruning(prune: TowerPruning, { config, vision }: Checkpoint
   const selected = selectedStates(config, c);
   if (selected.length > 1)
     throw new UnsupportedError(`prune: ${prune.method}: needs one feature layer: got hidden states ${selected.join(', ')}`);
+  const depth = selected[0]!;
   return {
     name: `tower ${prune.method}`,
     inputs: prune.method === 'tome' ? { [TOME_SIZES]: new Float32Array(1 + Math.floor(c.imageSize / c.patch) ** 2).fill(1) } : {},
@@ -34,11 +35,11 @@ export function towerPruning(prune: TowerPruning, { config, vision }: Checkpoint
     features(g, w, pixels) {
       switch (prune.method) {
         case 'visionzip':
-          return visionzip(g, w, c, pixels, prune);
+          return visionzip(g, w, c, pixels, depth, prune);
         case 'tome':
-          return tome(g, w, c, pixels, selected[0]!, prune);
+          return tome(g, w, c, pixels, depth, prune);
         default:
-          return prumerge(g, w, c, pixels, { ...prune, plus: prune.method === 'prumerge-plus' });
+          return prumerge(g, w, c, pixels, depth, { ...prune, plus: prune.method === 'prumerge-plus' });
       }
     },
   };

@@ -54,6 +54,7 @@ export const uhd: ModelDefinition = {
     return {
       name: 'llava-uhd',
       weights: [weights],
+      needsAllRows: 'its resampler looks at places of the whole grid',
       decoder,
       ...(vision && { encoder: new UhdEncoder(weights, checkpoint, form) }),
     };

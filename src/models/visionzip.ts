@@ -1,4 +1,4 @@
-// VisionZip (Yang et al. 2024): of the tower's penultimate layer the rows that the class row attends to most stay as they are ("dominant",
+// VisionZip (Yang et al. 2024): of the tower's selected hidden state the rows that the class row attends to most stay as they are ("dominant",
 // the class row among them), and the others flow into a few clusters around evenly spaced rows ("contextual"). Blind to the question.
 
 import { InputError } from '../errors.ts';
@@ -18,12 +18,13 @@ import type { Tensor } from '../graph/tensor.ts';
 import type { Weights } from '../graph/weights.ts';
 import { type ClipConfig, type ClipHooks, clip } from './clip.ts';
 
-/** f32 [dominant + contextual, width]; `w` stands at the tower. */
+/** Of the hidden state `depth`, with the attention that led to it: f32 [dominant + contextual, width]; `w` stands at the tower. */
 export function visionzip(
   g: Graph,
   w: Weights,
   c: ClipConfig,
   pixels: Tensor,
+  depth: number,
   { dominant = 54, contextual = 10 }: { readonly dominant?: number; readonly contextual?: number },
 ): Tensor {
   const all = 1 + Math.floor(c.imageSize / c.patch) ** 2;
@@ -38,7 +39,7 @@ export function visionzip(
   let metric: Tensor | undefined;
   const hooks: ClipHooks = {
     attend(_, i, q, k, v) {
-      if (i !== c.layers - 2) return undefined;
+      if (i !== depth - 1) return undefined;
       const cache = kvCache(g, 'keys of the class row', 'kv-f32', heads, all, dim);
       g.addAll(kvWrite, [k, v, cache.k, cache.v], { heads, dim, at: 0 });
       const params = { heads, kvHeads: heads, dim, scale: dim ** -0.5, keys: all };
@@ -48,7 +49,7 @@ export function visionzip(
       return undefined;
     },
   };
-  const h = g.tap('tower_hidden', clip(g, w, c, pixels, c.layers - 1, { hooks }).at(-1)!);
+  const h = g.tap('tower_hidden', clip(g, w, c, pixels, depth, { hooks }).at(-1)!);
   return g.section('visionzip', () => {
     const params = { rows: all, how: 'best', k: dominant - 1, kept: dominant, from: 1 } as const;
     const [chosen, rest] = g.addAll(selectRows, [scores!], params) as [Tensor, Tensor];

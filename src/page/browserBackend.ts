@@ -4,7 +4,7 @@ import { PumiceError } from '../errors.ts';
 import type { Answered, Backend, Choices, Question } from './backend.ts';
 
 export type ToModel =
-  | { readonly kind: 'open'; readonly model: string; readonly keep: number }
+  | { readonly kind: 'open'; readonly model: string }
   | { readonly kind: 'ask'; readonly question: Question }
   | { readonly kind: 'stop' };
 export type FromModel =
@@ -17,7 +17,6 @@ export type FromModel =
 /** `model`: URL of a GGUF file. */
 export function browserBackend(model: string): Backend {
   const worker = new Worker(new URL('./modelWorker.js', import.meta.url), { type: 'module' });
-  let keep = 1;
 
   /** Posts a message and waits for the answer of a kind; passes other messages on. */
   function call<K extends FromModel['kind']>(
@@ -38,15 +37,10 @@ export function browserBackend(model: string): Backend {
 
   return {
     async open(onProgress) {
-      const { choices } = await call({ kind: 'open', model, keep }, 'open', (m) => m.kind === 'progress' && onProgress(m.share));
+      const { choices } = await call({ kind: 'open', model }, 'open', (m) => m.kind === 'progress' && onProgress(m.share));
       return choices;
     },
     async ask(question, onText, signal) {
-      if (question.keep !== keep) {
-        // What deep layers keep is part of their programs: load anew.
-        await call({ kind: 'open', model, keep: question.keep }, 'open', () => {});
-        keep = question.keep;
-      }
       const stop = () => worker.postMessage({ kind: 'stop' } satisfies ToModel);
       signal.addEventListener('abort', stop, { once: true });
       try {

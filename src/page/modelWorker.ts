@@ -13,30 +13,32 @@ let running: AbortController | undefined;
 
 scope.onmessage = ({ data }) => {
   if (data.kind === 'stop') return running?.abort();
-  const done = data.kind === 'open' ? open(data.model, data.keep) : ask(data.question);
+  const done = data.kind === 'open' ? open(data.model) : ask(data.question);
   done.then(
     (m) => scope.postMessage(m),
     (e) => scope.postMessage({ kind: 'error', message: e instanceof Error ? e.message : String(e) }),
   );
 };
 
-async function open(model: string, keep: number): Promise<FromModel> {
+async function open(model: string): Promise<FromModel> {
   await llava?.dispose();
   llava = await Llava.load(model, {
-    ...(keep < 1 && { prune: { method: 'fastv' as const, k: 1, r: 1 - keep } }),
+    // Drops what the question says.
+    prune: { method: 'fastv', k: 1, r: 0 },
     onProgress: (loaded, total) => scope.postMessage({ kind: 'progress', share: loaded / total }),
   });
   const choices = llava.model.encoder?.choices ?? [];
   return { kind: 'open', choices: { name: llava.checkpoint.name, visualTokens: choices.includes('visualTokens'), keep: true } };
 }
 
-async function ask({ image, text, visualTokens }: Question): Promise<FromModel> {
+async function ask({ image, text, visualTokens, keep }: Question): Promise<FromModel> {
   running = new AbortController();
   const seen = insight(llava!);
   const content: MessagePart[] = [...(image ? [{ type: 'image' as const, image }] : []), { type: 'text', text }];
   const reply = llava!.chat([{ role: 'user', content }], {
     signal: running.signal,
     explain: seen.explain,
+    keepRate: keep,
     ...(visualTokens === undefined ? {} : { visualTokens }),
   });
   let result: ReturnType<typeof seen.result> | undefined;

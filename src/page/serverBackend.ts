@@ -12,21 +12,27 @@ interface Event {
 }
 
 export function serverBackend(): Backend {
+  let keeps = false;
   return {
     async open() {
       const { data } = (await (await fetch('/v1/models')).json()) as {
         data: readonly { id: string; pumice: { choices: readonly string[] } }[];
       };
       const [card] = data;
-      return { name: card!.id, visualTokens: card!.pumice.choices.includes('visualTokens'), keep: false };
+      keeps = card!.pumice.choices.includes('keepRate');
+      return { name: card!.id, visualTokens: card!.pumice.choices.includes('visualTokens'), keep: keeps };
     },
-    async ask({ image, text, visualTokens }, onText, signal) {
+    async ask({ image, text, visualTokens, keep }, onText, signal) {
       const content = [...(image ? [{ type: 'image_url', image_url: { url: await dataUrl(image) } }] : []), { type: 'text', text }];
       const body = {
         messages: [{ role: 'user', content }],
         stream: true,
         stream_options: { include_usage: true },
-        pumice: { explain: true, ...(visualTokens === undefined ? {} : { visual_tokens: visualTokens }) },
+        pumice: {
+          explain: true,
+          ...(visualTokens === undefined ? {} : { visual_tokens: visualTokens }),
+          ...(keeps && { keep_rate: keep }),
+        },
       };
       const response = await fetch('/v1/chat/completions', {
         method: 'POST',

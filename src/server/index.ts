@@ -57,7 +57,8 @@ export function handler(options: HandlerOptions): (request: Request) => Promise<
   const created = Math.floor(Date.now() / 1000);
   const card = (id: string) => {
     // What requests may choose under `pumice`: for pages and other clients of ours.
-    const choices = models.get(id)?.llava.model.encoder?.choices ?? [];
+    const { encoder, decoder } = models.get(id)!.llava.model;
+    const choices = [...(encoder?.choices ?? []), ...(decoder.hooks.takesKeepRate ? ['keepRate'] : [])];
     return { id, object: 'model', created, owned_by: 'pumice', pumice: { choices } };
   };
   const app = new Hono();

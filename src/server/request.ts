@@ -88,6 +88,7 @@ function chatOptions(body: Json, own: Json): ChatOptions {
   take(body, 'seed', 'seed');
   take(own, 'visual_tokens', 'visualTokens');
   take(own, 'slices', 'slices');
+  take(own, 'keep_rate', 'keepRate');
   const { stop, logit_bias: bias } = body;
   if (typeof stop === 'string') options.stop = [stop];
   else if (Array.isArray(stop) && stop.every((s) => typeof s === 'string')) options.stop = stop;
