@@ -43,7 +43,7 @@ interface Variant {
   readonly name: string;
   /** File or folder below DIR. Variants with the same model and options of loading share it. */
   readonly model: string;
-  readonly synth?: { readonly shape: string; readonly type: StorageType };
+  readonly synth?: { readonly shape: string; readonly type: StorageType; readonly towerType?: StorageType };
   /** Options of `Llava.load`. */
   readonly load?: LoadOptions;
   /** Choices of the picture. */
@@ -52,7 +52,7 @@ interface Variant {
   readonly pictureRows?: number;
 }
 
-type Phase = 'picture' | 'prefill' | 'decode';
+type Phase = 'picture' | 'prefill' | 'picture and prefill' | 'decode';
 
 interface Cost {
   readonly ms: number;
@@ -85,7 +85,7 @@ const costs = new Map<Variant, Map<string, Cost>>(comparison.variants.map((v) =>
 for (const { model, synth } of comparison.variants) {
   const path = join(values.models, model);
   if (existsSync(path) || !synth) continue;
-  const file = synthModel(synth.shape, synth.type);
+  const file = synthModel(synth.shape, synth.type, synth.towerType);
   await writeWhole({ path, bytes: file.bytes, pieces: () => file.pieces() }, model);
 }
 const key = ({ model, load }: Variant): string => JSON.stringify([model, load]);
@@ -132,15 +132,16 @@ async function measure(
   const { decoder, encoder } = llava.model;
   const { vocabulary, hidden } = decoder.backbone;
   const prompt: Piece[] = [];
+  let seen: Pick<Cost, 'ms' | 'cpuMs' | 'gflop'> | undefined;
   if (comparison.picture && encoder) {
     const { width, height } = comparison.picture;
     const image = { width, height, data: Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 31) >> 4) };
     let rows: Omit<ImageRows, 'key'> | undefined;
-    const cost = await timed(async (spent) => {
+    seen = await timed(async (spent) => {
       rows = await encoder.encode(llava.vision, image, { ...v.choices, spent });
     });
     prompt.push({ ...rows!, key: v.name });
-    done('picture', { ...cost, ...NONE });
+    done('picture', { ...seen, ...NONE });
   }
   const rows = v.pictureRows ?? comparison.pictureRows ?? 0;
   if (rows) prompt.push({ key: v.name, rows, features: randomRows(rows * hidden) });
@@ -148,13 +149,18 @@ async function measure(
   for (let i = 0; i < textRows + answered; i++) prompt.push((i * 7919) % vocabulary);
 
   session.truncate(0);
-  done('prefill', {
-    ...(await timed(async (spent) => {
-      await session.prefill(prompt, { spent, answered });
-    })),
-    weightGB: 0,
-    ...cacheMB(session),
+  const read = await timed(async (spent) => {
+    await session.prefill(prompt, { spent, answered });
   });
+  done('prefill', { ...read, weightGB: 0, ...cacheMB(session) });
+  if (seen)
+    done('picture and prefill', {
+      ms: seen.ms + read.ms,
+      cpuMs: seen.cpuMs + read.cpuMs,
+      gflop: seen.gflop + read.gflop,
+      weightGB: 0,
+      ...cacheMB(session),
+    });
   const steps = await timed(async (spent) => {
     for (let i = 0; i < comparison.decode; i++) await session.step((i * 104729) % vocabulary, spent);
   });
@@ -219,7 +225,9 @@ function print(): void {
   }
   console.log(`${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.versions.node}, ${threads} threads, least of ${rounds} rounds\n`);
   const [base] = comparison.variants;
-  const phases = (['picture', 'prefill', 'decode'] as const).flatMap((phase) => texts.map((text) => ({ phase, name: label(phase, text) })));
+  const phases = (['picture', 'prefill', 'picture and prefill', 'decode'] as const).flatMap((phase) =>
+    texts.map((text) => ({ phase, name: label(phase, text) })),
+  );
   for (const name of new Set(phases.map((p) => p.name))) {
     const { phase } = phases.find((p) => p.name === name)!;
     const rows = comparison.variants.filter((v) => costs.get(v)!.has(name));
