@@ -190,6 +190,8 @@ async function timed(body: (spent: Spent) => Promise<void>): Promise<Pick<Cost, 
 }
 
 function keepLeast(v: Variant, phase: string, cost: Cost): void {
+  // What was measured is not lost where the run is cut off.
+  process.stderr.write(`${v.name}: ${phase}: ${cost.ms.toFixed(1)} ms, ${cost.gflop.toPrecision(4)} GFLOP\n`);
   const before = costs.get(v)!.get(phase);
   const least = before ? { ...cost, ms: Math.min(before.ms, cost.ms), cpuMs: Math.min(before.cpuMs, cost.cpuMs) } : cost;
   costs.get(v)!.set(phase, least);

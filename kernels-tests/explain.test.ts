@@ -38,6 +38,26 @@ test('the drawing has the picture above and a small one for each token below', a
   assert.ok(mean(0, 896, 0, 224) > 1.2 * mean(0, 896, 224, 448));
 });
 
+test('what is looked at shows on a picture of any colour', async () => {
+  for (const color of [
+    [220, 20, 20],
+    [255, 170, 40],
+    [30, 30, 200],
+    [255, 255, 255],
+    [0, 0, 0],
+  ]) {
+    const image = { width: 16, height: 8, data: Uint8Array.from({ length: 3 * 128 }, (_, i) => color[i % 3]!) };
+    const window = { left: 0, top: 0, width: 16, height: 8 };
+    const attention = Float32Array.of(1, 0);
+    const png = await drawExplanation(image, [{ name: 'picture', window, grid: { width: 2, height: 1 }, attention }]);
+    const { data } = await decodeImage(png);
+    const at = (x: number) => [...data.subarray(3 * x, 3 * x + 3)];
+    const lit = at(100);
+    const dim = at(800);
+    assert.ok(lit[0]! - dim[0]! > 80 && lit[1]! - dim[1]! > 60, `${color}: ${lit} beside ${dim}`);
+  }
+});
+
 test('dropped patches are dark', async () => {
   const image = { ...pattern(16, 16), data: new Uint8Array(3 * 256).fill(200) };
   const window = { left: 0, top: 0, width: 16, height: 16 };

@@ -1,7 +1,7 @@
 // Asks a model every question of an evaluation set and counts exact answers, per group of pictures and type of question.
 
 import { InputError } from './errors.ts';
-import type { Llava } from './llava.ts';
+import type { ChatOptions, Llava } from './llava.ts';
 
 /** One question with its answer; `picture` is a path below the set's folder. */
 export interface Item {
@@ -49,7 +49,7 @@ export async function* answerItems(
   model: Llava,
   items: readonly Item[],
   picture: (path: string) => Promise<Uint8Array>,
-  signal?: AbortSignal,
+  options: Pick<ChatOptions, 'signal' | 'visualTokens'> = {},
 ): AsyncGenerator<Outcome> {
   let last: { path: string; bytes: Uint8Array } | undefined;
   for (const item of items) {
@@ -64,7 +64,7 @@ export async function* answerItems(
           ],
         },
       ],
-      { maxTokens: 96, ...(signal && { signal }) },
+      { maxTokens: 96, ...options },
     );
     yield { ...item, got: await reply.text() };
   }

@@ -36,6 +36,16 @@ for (const [name, within, options] of [
         const norm = Math.hypot(...original.features);
         const off = Math.hypot(...features.map((v, i) => v - original.features[i]!));
         assert.ok(off < 0.02 * norm, `off by ${off / norm}`);
+        await convert(dir, file, { towerType: 'q8_0' });
+        await using llava = await Llava.load(file, { threads: 0 });
+        const types = new Map([...llava.checkpoint.files.tensors.values()].map((t) => [t.name, t.type]));
+        const prefix = name === 'mqt-llava' ? 'model.query_abstractor' : 'model.mm_projector';
+        assert.equal(types.get(`${prefix}.attn.out_proj.weight`), 'q8_0');
+        assert.equal(types.get(`${prefix}.ln_q.weight`), 'f32');
+        assert.equal(types.get('model.layers.0.self_attn.q_proj.weight'), 'f32');
+        const small = (await llava.embedImage(image, options)).features;
+        const moved = Math.hypot(...small.map((v, i) => v - original.features[i]!));
+        assert.ok(moved > 0 && moved < 0.02 * norm, `off by ${moved / norm}`);
       } finally {
         await rm(file, { force: true });
       }

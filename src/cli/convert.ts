@@ -2,7 +2,7 @@
 
 import { stat } from 'node:fs/promises';
 import type { GgufContent } from '../convert/content.ts';
-import { asPair, ggufContent, requantized } from '../convert/fromGguf.ts';
+import { asPair, ggufContent, requantized, withTower } from '../convert/fromGguf.ts';
 import { hubContent } from '../convert/fromHub.ts';
 import { readImatrix } from '../convert/imatrix.ts';
 import { mixOf } from '../convert/mix.ts';
@@ -25,14 +25,17 @@ export interface ConvertOptions {
   readonly tower?: string;
   readonly adapter?: string;
   readonly type?: string;
+  /** Type of the matrices of tower and projector. */
+  readonly towerType?: string;
   readonly imatrix?: string;
 }
 
 /** Writes `output` (and the projector file) from a hub directory or GGUF files. */
 export async function convert(input: string, output: string, options: ConvertOptions): Promise<void> {
   const isFolder = (await stat(input).catch(() => undefined))?.isDirectory() ?? false;
-  const { content, close } = isFolder ? await fromFolder(input, options) : await fromFiles(input, options);
+  const { content: read, close } = isFolder ? await fromFolder(input, options) : await fromFiles(input, options);
   try {
+    const content = inTower(read, options.towerType);
     if (options.mmproj === undefined) return await write(content, output);
     const pair = asPair(content, input);
     await write(pair.model, output);
@@ -43,16 +46,22 @@ export async function convert(input: string, output: string, options: ConvertOpt
 }
 
 /** Writes the model in another type. */
-export async function quantize(input: string, output: string, { type, imatrix }: { type: string; imatrix?: string }): Promise<void> {
+export async function quantize(
+  input: string,
+  output: string,
+  { type, towerType, imatrix }: { type: string; towerType?: string; imatrix?: string },
+): Promise<void> {
   const mix = mixOf(type);
   const importance = imatrix === undefined ? undefined : await readImatrix(fileSource(imatrix));
   const file = await openModel(input);
   try {
-    await write(requantized(file, mix, importance), output);
+    await write(inTower(requantized(file, mix, importance), towerType), output);
   } finally {
     await file.close();
   }
 }
+
+const inTower = (content: GgufContent, type?: string): GgufContent => (type === undefined ? content : withTower(content, mixOf(type).base));
 
 interface Input {
   readonly content: GgufContent;
@@ -79,7 +88,7 @@ async function fromFolder(input: string, o: ConvertOptions): Promise<Input> {
 }
 
 async function fromFiles(input: string, o: ConvertOptions): Promise<Input> {
-  if (o.type !== undefined || o.imatrix !== undefined)
+  if (o.type !== undefined || o.towerType !== undefined || o.imatrix !== undefined)
     throw new InputError(`${input}: is a GGUF file: its types are changed by \`pumice quantize\``);
   const model = await openModel(input);
   const mmproj = o.inMmproj === undefined ? undefined : await openModel(o.inMmproj);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { answerItems, type Outcome, parseItems, type Score, scores } from '../evaluate.ts';
 import { Llava } from '../index.ts';
+import { budgetChart, budgetTable, sweepBudgets } from './evalBudgets.ts';
 import { pruningChart, pruningTable, sweepPruning } from './evalPruning.ts';
 import { numbers } from './numbers.ts';
 import { progress } from './progress.ts';
@@ -18,6 +19,8 @@ export interface EvalOptions {
   readonly prune?: string;
   /** Shares between commas. */
   readonly keep: string;
+  /** Budgets between commas: right answers against the tokens of a picture. */
+  readonly visualTokens?: string;
   /** File for a chart of it. */
   readonly svg?: string;
 }
@@ -42,6 +45,13 @@ export async function evaluate(name: string, o: EvalOptions): Promise<void> {
     return;
   }
   await using llava = await Llava.load(model, { threads: o.threads });
+  if (o.visualTokens !== undefined) {
+    const found = await sweepBudgets(llava, numbers('--visual-tokens', o.visualTokens, { whole: true }), items, picture, onItem);
+    bars.stop();
+    process.stdout.write(o.json ? `${JSON.stringify({ model: name, budgets: found }, null, 1)}\n` : budgetTable(found));
+    if (o.svg) await writeFile(o.svg, budgetChart(found, `${name}: right answers by the tokens of a picture`));
+    return;
+  }
   const outcomes: Outcome[] = [];
   for await (const outcome of answerItems(llava, items, picture)) {
     outcomes.push(outcome);

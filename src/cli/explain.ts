@@ -99,14 +99,20 @@ function strongest(weights: Float32Array): Float32Array {
   return weights.map((w) => (most > 0 ? w / most : 0));
 }
 
-/** Dims what is not looked at and reddens what is. `weights`: 0..1 per patch. */
+/** Amber: told apart from a gray picture by everybody. */
+const LIT = [255, 170, 40] as const;
+/** Share of its own colours that a picture keeps below the light. */
+const COLORFUL = 0.35;
+
+/** Dims the picture to near gray, so that its own colours are not taken for light, and lights what is looked at. `weights`: 0..1 per patch. */
 function light(to: Canvas, scale: number, view: PictureView, weights: Float32Array): void {
   eachPixel(to, scale, view, (data, at, patch) => {
     const w = weights[patch]!;
-    const keep = 0.4 + 0.6 * w;
-    data[at] = Math.min(255, keep * data[at]! + 110 * w);
-    data[at + 1] = keep * data[at + 1]!;
-    data[at + 2] = keep * data[at + 2]!;
+    const gray = 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
+    for (const [c, lit] of LIT.entries()) {
+      const own = gray + COLORFUL * (data[at + c]! - gray);
+      data[at + c] = Math.min(255, 0.5 * own + 0.65 * w * lit);
+    }
   });
 }
 

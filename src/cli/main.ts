@@ -101,7 +101,8 @@ program
   .option('--limit <n>', 'only the first n questions', number('--limit'))
   .option('--prune <methods>', 'right answers against the share of rows that stays: methods of run between commas')
   .option('--keep <shares>', 'with --prune: shares between commas', '0.75,0.5,0.25,0.125')
-  .option('--svg <file>', 'with --prune: write a chart')
+  .option('--visual-tokens <list>', 'MQT: right answers against the tokens of a picture, such as 1,2,4,8,16')
+  .option('--svg <file>', 'with --prune or --visual-tokens: write a chart')
   .option('--json', 'scores and every answer as JSON')
   .action(evaluate);
 
@@ -183,6 +184,7 @@ program
   .option('--tower <dir>', 'directory of the vision tower, for hub checkpoints without one inside')
   .option('--adapter <dir>', 'LoRA adapter or projector to merge, for hub checkpoints')
   .option('--type <type>', `type of the matrices: ${MIX_NAMES.join(', ')}; default: as they are`)
+  .option('--tower-type <type>', 'type of the matrices of tower and projector; default: 16 bits where --type is quantized')
   .option('--imatrix <path>', 'importance matrix, for quantized types')
   .action(convert);
 
@@ -192,6 +194,7 @@ program
   .argument('<input>', 'GGUF file; best one in f16, bf16 or f32')
   .argument('<output>', 'GGUF file to write')
   .requiredOption('--type <type>', MIX_NAMES.join(', '))
+  .option('--tower-type <type>', 'type of the matrices of tower and projector; default: 16 bits')
   .option('--imatrix <path>', 'importance matrix')
   .action(quantize);
 

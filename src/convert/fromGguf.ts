@@ -3,9 +3,10 @@
 import { FormatError, InputError } from '../errors.ts';
 import type { GgufFile } from '../formats/gguf.ts';
 import { ggufTextConfig, hasTower } from '../formats/ggufConfig.ts';
+import type { StorageType } from '../formats/tensors.ts';
 import type { GgufContent, Metadata, OutTensor } from './content.ts';
 import type { Importance } from './imatrix.ts';
-import { isRouter, type Mix, typeInMix } from './mix.ts';
+import { isRouter, type Mix, typeInMix, typeInTower } from './mix.ts';
 
 /** Facts of one file that a new one does not share. */
 const OWN_FACTS = /^(general\.alignment|split\.)/;
@@ -74,6 +75,12 @@ export function inMix(content: GgufContent, mix: Mix, layers: number, groups: nu
   metadata.set('general.quantization_version', { type: 'u32', value: 2 });
   return { metadata, tensors };
 }
+
+/** The content with the matrices of tower and projector in another type. */
+export const withTower = ({ metadata, tensors }: GgufContent, type: StorageType): GgufContent => ({
+  metadata,
+  tensors: tensors.map((t) => ({ ...t, type: typeInTower(type, t.name, t.shape, t.type) })),
+});
 
 /** The whole model in another mix. */
 export function requantized(model: GgufFile, mix: Mix, importance?: Importance): GgufContent {

@@ -86,6 +86,15 @@ export function typeInMix(mix: Mix, name: string, shape: readonly number[], stor
   return fitting(byRole(mix, name, context), shape.at(-1)!);
 }
 
+/** Tower and projector, resamplers included. */
+const isVision = (name: string): boolean => /^(v|mm|model\.(vision_tower|mm_projector|query_abstractor))\./.test(name);
+
+/** Type of a tensor where the matrices of tower and projector become `type`; `chosen`: without that wish. Rows that are no whole number of blocks get 16 bits. */
+export function typeInTower(type: StorageType, name: string, shape: readonly number[], chosen: StorageType): StorageType {
+  if (!isVision(name) || shape.length < 2 || !name.endsWith('weight') || isExact(name)) return chosen;
+  return fitting(type, shape.at(-1)!);
+}
+
 function fitting(type: StorageType, cols: number): StorageType {
   const fits = (t: StorageType) => cols % BLOCKS[t].values === 0;
   if (fits(type)) return type;
