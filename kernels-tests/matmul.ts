@@ -132,11 +132,11 @@ export function activations(rows: number, cols: number, seed: number): Float32Ar
 }
 
 /** The definition of 8-bit rounding, in f64 except for the scale. Ties are left to chance: the inputs have none. */
-export function roundedTo8(x: Float32Array, cols: number): Float64Array {
+export function roundedTo8(x: Float32Array, cols: number, per: number): Float64Array {
   const y = new Float64Array(x.length);
   for (let at = 0; at < x.length; at += cols) {
-    for (let from = 0; from < cols; from += 32) {
-      const n = Math.min(32, cols - from);
+    for (let from = 0; from < cols; from += per) {
+      const n = Math.min(per, cols - from);
       let max = 0;
       for (let i = 0; i < n; i++) max = Math.max(max, Math.abs(x[at + from + i]!));
       const d = Math.fround(max / 127);
@@ -181,7 +181,8 @@ function reference(
   residual?: Float32Array,
 ): { y: Float64Array; size: Float64Array } {
   const k = w.cols;
-  const a = activationOf(c.dtype) === 'f32' ? x : roundedTo8(x, k);
+  const form = activationOf(c.dtype);
+  const a = form === 'f32' ? x : roundedTo8(x, k, form === 'q8' ? 32 : 256);
   const rows = x.length / k;
   const y = new Float64Array(rows * w.rows);
   const size = new Float64Array(y.length);

@@ -81,25 +81,32 @@ for (const { name, build, engine } of await engines()) {
     });
   }
 
-  test(`quantizeRows ${name}: two records of 16 say what one of 32 says`, () => {
-    const x = random(3 * 96, 4);
-    const whole = run(x, 3, 96);
-    const r = runGraph(engine, [given(x, 3, 96)], (g, [t]) => [g.add(quantizeRows, [t!], { per: 16 })]);
+  test(`quantizeRows ${name}: one scale per 256 values, with sums of 32 and of 16`, () => {
+    const rows = 3;
+    const x = random(rows * 512, 4).map((v, i) => (i % 512 < 256 ? v * 1000 : i < 1024 ? v : 0));
+    const r = runGraph(engine, [given(x, rows, 512)], (g, [t]) => [g.add(quantizeRows, [t!], { per: 256 })]);
     const at = engine.locate(r.program, r.program.plan.readable.get('out0')!);
-    const view = new DataView(engine.bytes.slice(at, at + 9 * 88).buffer);
     const relaxed = build === 'relaxed';
+    const bytes = relaxed ? 372 : 564;
+    const view = new DataView(engine.bytes.slice(at, at + 2 * rows * bytes).buffer);
     const order = [0, 2, 1, 3];
-    for (let h = 0; h < 18; h++) {
-      const from = h * (relaxed ? 28 : 44);
-      const want = whole[h >> 1]!;
-      const q = want.q.slice((h & 1) * 16, (h & 1) * 16 + 16);
-      assert.equal(view.getFloat32(from, true), want.d);
-      const got = q.map((_, i) => (relaxed ? view.getInt8(from + 8 + i) : view.getInt16(from + 8 + 2 * ((i & ~3) + order[i & 3]!), true)));
-      assert.deepEqual(got, q);
-      const sum = q.reduce((s, v) => s + v, 0);
-      const word = relaxed ? view.getInt16(from + 4, true) + view.getInt16(from + 6, true) : view.getInt32(from + 4, true);
-      assert.equal(word + 0, -8 * sum + 0);
-      assert.equal(view.getFloat32(from + (relaxed ? 24 : 40), true), Math.fround(want.d * sum));
+    for (let b = 0; b < 2 * rows; b++) {
+      const from = b * bytes;
+      const block = x.subarray(b * 256, b * 256 + 256);
+      const d = Math.fround(block.reduce((m, v) => Math.max(m, Math.abs(v)), 0) / 127);
+      const q = Array.from(block, (v) => (d > 0 ? even(Math.fround(v * Math.fround(1 / d))) : 0) + 0);
+      const sum = (first: number, count: number) => q.slice(first, first + count).reduce((s, v) => s + v, 0);
+      assert.equal(view.getFloat32(from, true), d);
+      for (let i = 0; i < 8; i++) assert.equal(view.getInt16(from + 4 + 2 * i, true), sum(32 * i, 32));
+      for (let i = 0; i < 16; i++) assert.equal(view.getInt16(from + 20 + 2 * i, true), sum(16 * i, 16));
+      const values = q.map((_, i) =>
+        relaxed ? view.getInt8(from + 116 + i) : view.getInt16(from + 52 + 2 * ((i & ~3) + order[i & 3]!), true),
+      );
+      assert.deepEqual(values, q);
+      for (let i = 0; relaxed && i < 32; i++) {
+        const part = q.slice((i >> 1) * 16, (i >> 1) * 16 + 16).filter((_, k) => (k >> 1) % 2 === (i & 1));
+        assert.equal(view.getInt16(from + 52 + 2 * i, true) + 0, -32 * part.reduce((s, v) => s + v, 0) + 0);
+      }
     }
     r.done();
   });

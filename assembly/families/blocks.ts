@@ -1,19 +1,25 @@
 // Packed layouts of GGUF's block types: 8 rows interleaved, in super-blocks of 256 columns (Q*_K, IQ4_XS) or 32.
 //
-//   super-block   8 half floats d (order 0 4 1 5 2 6 3 7); where there are mins, 8 more; then its blocks of 32 columns
-//   block         scales, 8 bytes each set (one byte per row), levels, their additional bits
-//     scales      Q4_K, Q5_K: scale, min   IQ4_XS: scale   Q6_K, Q3_K: scale of columns 0..15, of 16..31   Q2_K the same, min in the high nibble
-//     levels      nibbles: 4 x 2 vectors (p, half), lane r: row 4 half + r, byte j: column 4p + j low, 16 + 4p + j high
-//                 crumbs: 2 x 2 vectors (e, half), the same lanes, byte j: columns 16e + 4c + j, c = 0..3 from the lowest bits on
-//     more        Q5_*, Q3_K: bits, 2 vectors (half), byte j: bit p of column 4p + j   Q6_K: crumbs
+//   super-block   8 half floats d (order 0 4 1 5 2 6 3 7); where there are mins, 8 more; scales, a byte per row, of all blocks; mins (Q2_K: in the
+//                 high nibbles of the scales); then its blocks of 32 columns
+//     scales      per 32 columns, in Q6_K, Q3_K and Q2_K per 16
+//   block         levels, word by word: word p of a row are its columns 4p .. 4p + 3, byte j: column 4p + j. A vector holds the same word of 4 rows.
+//     4 - 6 bits  4 x 2 vectors (p, half), half: rows 0..3 or 4..7: word p in the low bits, the upper bits of word p + 4 above them;
+//                 then the rest of words p + 4, from the lowest bits on: Q5: 2 bits each, one vector per half; Q6: 4 bits each, two
+//     2 - 3 bits  crumbs: 2 x 2 vectors (e, half), words 4e + c, c = 0..3 from the lowest bits on; Q3: 2 vectors (half), bit p of word p
 //
 // Scales and mins stay integers beside d: products of both are exact in f32, so a weight is the file's.
 
 import * as storage from '../storage.ts';
 
+/** Super-blocks: 256 columns under one d, with integers for scales. */
+export function isSuper(packed: i32): bool {
+  return packed >= storage.PACKED_Q4_K;
+}
+
 /** Blocks of 32 columns under one d. */
 export function blocksPerSuper(packed: i32): usize {
-  return packed >= storage.PACKED_Q4_K ? 8 : 1;
+  return isSuper(packed) ? 8 : 1;
 }
 
 /** A scale holds for 16 columns, not 32. */
@@ -51,17 +57,23 @@ export function zeroOf(packed: i32): i32 {
   return packed == storage.PACKED_Q3_K ? 4 : 0;
 }
 
-export function headBytes(packed: i32): usize {
+/** Offset of the scales in a super-block. */
+export function scalesAt(packed: i32): usize {
   return hasMins(packed) ? 32 : 16;
 }
 
+/** Bytes of the scales, or of the mins. */
 export function scaleBytes(packed: i32): usize {
-  if (packed < storage.PACKED_Q4_K) return 0;
-  return packed == storage.PACKED_IQ4_XS ? 8 : 16;
+  return perSixteen(packed) ? 128 : 64;
+}
+
+export function headBytes(packed: i32): usize {
+  if (!isSuper(packed)) return scalesAt(packed);
+  return scalesAt(packed) + (hasMins(packed) && !perSixteen(packed) ? 128 : scaleBytes(packed));
 }
 
 export function blockBytes(packed: i32): usize {
-  return scaleBytes(packed) + ((<usize>bitsOf(packed)) << 5);
+  return (<usize>bitsOf(packed)) << 5;
 }
 
 /** Offset of a block of 32 columns that begins a super-block. */

@@ -1,20 +1,22 @@
 // Vectors of constants in scratch (V8 would rebuild a v128.const at each use inside a loop), and half floats, which need two of them.
 
-export const CONSTANTS: usize = 224;
+export const HALF_MASK: usize = 0;
+export const HALF_SCALE: usize = 16;
 export const NIBBLES: usize = 32;
 export const ONES: usize = 48;
 export const SIXTEENS: usize = 64;
 export const BYTES: usize = 80;
 export const START: usize = 96; // what tiles multiply the sums of activations by, see tileQ.ts
 // For blocks (unpackBlocks.ts), as bytes:
-export const NIBBLE_BYTES: usize = 112;
-export const EXTRA: usize = 128; // the bits that a plane adds
-export const OFFSET: usize = 144; // relaxed: added to levels; plain, as i16: subtracted from them
-export const LEVELS_LOW: usize = 160; // the levels of IQ4 (relaxed: low and high nibbles of level + 128)
-export const LEVELS_HIGH: usize = 176;
-export const CRUMBS: usize = 192;
-export const HALF_MASK: usize = 0;
-export const HALF_SCALE: usize = 16;
+export const LEVEL: usize = 112; // the lower bits of a vector of levels
+export const TOP: usize = 128; // the upper ones, where they belong in a level
+export const PLANE: usize = 144; // what a plane adds
+export const OFFSET: usize = 160; // relaxed: added to levels; plain, as i16: subtracted from them
+export const LEVELS_LOW: usize = 176; // the levels of IQ4 (relaxed: low and high nibbles of level + 128)
+export const LEVELS_HIGH: usize = 192;
+/** The integer sums of a tile, 8 vectors. */
+export const INTEGERS: usize = 208;
+export const CONSTANTS: usize = 336;
 
 export function constants(c: usize): void {
   v128.store(c, i32x4.splat(0x8fffe000), HALF_MASK);

@@ -11,15 +11,15 @@
 import { Brain, Half, rowF16, unpackF16 } from '../kernels/matmul/matmulF16.ts';
 import { rowF32, tileF32 } from '../kernels/matmul/matmulF32.ts';
 import { rowQ4, unpackQ4 } from '../kernels/matmul/matmulQ4.ts';
-import { rowQ8, tilePair, tileQ8, unpackQ8 } from '../kernels/matmul/matmulQ8.ts';
+import { rowQ8, tileQ8, unpackQ8 } from '../kernels/matmul/matmulQ8.ts';
 import { COLS, IN0, IN1, OUT, P0, P1, P2, P3, ROWS, SCRATCH, SCRATCH_STRIDE } from '../program.ts';
 import { firstRow } from '../split.ts';
 import { PACKED_BF16, PACKED_F16, PACKED_F32, PACKED_Q4_1, PACKED_Q8 } from '../storage.ts';
-import { blockAt, hasMins, hasTable, perSixteen } from './blocks.ts';
+import { blockAt, hasMins, hasTable, isSuper } from './blocks.ts';
 import { CONSTANTS, constants, HALF_MASK } from './constants.ts';
-import { MINS, PANEL, Q4_GROUP, Q8_BYTES, Q8_GROUP, Q8_HALF, STRETCH, WORDS } from './layouts.ts';
-import { readsRows, rowBlock } from './rowBlocks.ts';
-import { panelRow, tileQ } from './tileQ.ts';
+import { MINS, PANEL, Q4_GROUP, Q8_BYTES, Q8_GROUP, STRETCH, SUPER_BYTES } from './layouts.ts';
+import { rowBlock } from './rowBlocks.ts';
+import { tileQ } from './tileQ.ts';
 import { blockConstants, unpackBlocks } from './unpackBlocks.ts';
 
 /** Bytes of activations that stay in the second-level cache while the weights stream by. */
@@ -29,15 +29,15 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
   const short = packed == PACKED_F16 || packed == PACKED_BF16;
   const floats = packed == PACKED_F32 || short;
   const blocks = packed >= PACKED_Q4_1;
-  const sixteen = blocks && perSixteen(packed);
-  const mins = blocks && hasMins(packed);
+  const wide = isSuper(packed);
+  // Of blocks of 32: super-blocks have theirs in their own sums.
+  const mins = !wide && hasMins(packed);
   const rows = load<i32>(load<usize>(op, ROWS));
-  // A unit is a column of float weights, the columns under one scale of quantized ones: 32 or 16.
+  // A unit is a column of float weights, the columns under one scale of quantized ones: 32, or 256 of super-blocks.
   const cols = <usize>load<i32>(op, COLS);
-  const units = floats ? cols : sixteen ? cols >> 4 : cols >> 5;
-  const words = sixteen ? WORDS >> 1 : WORDS;
+  const units = floats ? cols : wide ? cols >> 8 : cols >> 5;
   const unit: usize = packed == PACKED_F32 ? 32 : short ? 16 : packed == PACKED_Q8 ? Q8_GROUP : Q4_GROUP;
-  const xUnit: usize = floats ? 4 : sixteen ? Q8_HALF : Q8_BYTES;
+  const xUnit: usize = floats ? 4 : wide ? SUPER_BYTES : Q8_BYTES;
   const stride = floats ? load<usize>(op, P1) : units * xUnit;
   const c = load<usize>(op, SCRATCH) + <usize>thread * load<usize>(op, SCRATCH_STRIDE);
   const panel = c + CONSTANTS;
@@ -47,14 +47,13 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
   if (blocks) blockConstants(c, packed);
   if (packed == PACKED_BF16) v128.store(c, i32x4.splat(0xffff0000), HALF_MASK);
 
-  const twoPlanes = packed == PACKED_Q8 || (blocks && hasTable(packed));
+  const twoPlanes = packed == PACKED_Q8 || (!wide && hasTable(packed));
   const groups = (load<i32>(op, P0) + 7) >> 3;
   const lastGroup = firstRow(groups, thread + 1, threads);
   const step = max<usize>(32, CACHED / stride) & ~3;
   for (let first: usize = 0; first < <usize>rows; first += step) {
     const count = min(step, <usize>rows - first);
     const tiled = count & ~3;
-    const panels = tiled != 0 || (blocks && !readsRows(packed));
     const pairs = short && tiled == 0;
     const x = load<usize>(op, IN0) + first * stride;
     for (let g = firstRow(groups, thread, threads); g < lastGroup; g += pairs ? 2 : 1) {
@@ -62,9 +61,9 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
       const w = load<usize>(op, IN1) + (blocks ? blockAt(packed, (<usize>g * cols) >> 5) : <usize>g * units * unit);
       // Mins have sums of their own, behind those of the levels and of one row more.
       const minSums = sums + ((count + 1) << 5);
-      if (panels || floats) memory.fill(sums, 0, (2 * count + 1) << 5);
-      if (panels) {
-        const most: usize = floats ? 512 : sixteen ? 2 * STRETCH : STRETCH;
+      if (tiled != 0 || floats) memory.fill(sums, 0, (2 * count + 1) << 5);
+      if (tiled != 0) {
+        const most: usize = floats ? 512 : wide ? STRETCH >> 3 : STRETCH;
         for (let u: usize = 0; u < units; u += most) {
           const n = min(most, units - u);
           let p = panel;
@@ -82,7 +81,7 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
               unpackQ8(w + u * unit, n, p, c);
               break;
             default:
-              if (blocks) unpackBlocks(packed, w, ((u * cols) / units) >> 5, ((n * cols) / units) >> 5, p, panelMins, c);
+              if (blocks) unpackBlocks(packed, w, u, n, p, panelMins, c);
               else unpackQ4(w + u * unit, n, p, c);
               break;
           }
@@ -91,24 +90,12 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
               s = sums + (r << 5);
             if (floats) tileF32(p, a, stride, 4, n, s);
             else if (ASC_FEATURE_RELAXED_SIMD && twoPlanes) tileQ8(p, a, stride, n, s, c);
-            else tileQ(p, a, stride, n, words, s, c);
+            else tileQ(packed, p, a, stride, n, s, c);
             if (mins) tileF32(panelMins, a + xUnit - 4, stride, xUnit, n, minSums + (r << 5));
-          }
-          if (blocks) {
-            for (let r = tiled; r < count; r++) {
-              const a = x + r * stride + u * xUnit,
-                s = sums + (r << 5);
-              if (mins) rowF32(panelMins, a + xUnit - 4, xUnit, n, minSums + (r << 5));
-              if (ASC_FEATURE_RELAXED_SIMD && twoPlanes) {
-                // The last of an odd number of rows has itself as its pair, whose sums nobody reads.
-                tilePair(p, a, r + 1 < count ? a + stride : a, n, s, c);
-                r++;
-              } else panelRow(p, a, n, words, s, c);
-            }
           }
         }
       }
-      for (let r = blocks && panels ? count : tiled; r < count; r++) {
+      for (let r = tiled; r < count; r++) {
         const a = x + r * stride,
           s = sums + (r << 5);
         switch (packed) {

@@ -1,7 +1,7 @@
 // GGUF's blocks, as files hold them, to the layouts of blocks.ts: one group of 8 rows, of which `count` are there. The others become zeros.
 
 import * as storage from '../storage.ts';
-import { bitsOf, blockBytes, blocksPerSuper, hasMins, headBytes, scaleBytes } from './blocks.ts';
+import { bitsOf, blockBytes, blocksPerSuper, hasMins, headBytes, isSuper, perSixteen, scaleBytes, scalesAt } from './blocks.ts';
 import { halfOf } from './constants.ts';
 
 /** Bytes of a stored block or super-block. */
@@ -47,10 +47,11 @@ function scaleAt(packed: i32): usize {
 export function packBlocks(packed: i32, x: usize, rowBytes: usize, count: usize, w: usize, blocks: usize, spare: usize): void {
   const per = blocksPerSuper(packed),
     head = headBytes(packed),
-    bytes = blockBytes(packed),
-    scales = scaleBytes(packed);
+    bytes = blockBytes(packed);
   const stored = storedBytes(packed),
     d = scaleAt(packed);
+  const scales = scalesAt(packed),
+    step: usize = perSixteen(packed) ? 16 : 8;
   for (let s: usize = 0; s < blocks; s += per, x += stored, w += head + per * bytes) {
     if (count < 8) memory.fill(w, 0, head + per * bytes);
     for (let r: usize = 0; r < count; r++) {
@@ -58,10 +59,9 @@ export function packBlocks(packed: i32, x: usize, rowBytes: usize, count: usize,
       store<u16>(w + halfOf(r), load<u16>(from + d));
       if (hasMins(packed)) store<u16>(w + 16 + halfOf(r), load<u16>(from + d, 2));
       for (let b: usize = 0; b < per; b++) {
-        const to = w + head + b * bytes;
-        if (scales != 0) packScales(packed, from, b, to + r);
+        if (isSuper(packed)) packScales(packed, from, b, w + scales + b * step + r);
         readLevels(packed, from, b, spare);
-        writeLevels(bitsOf(packed), spare, to + scales + (r << 2));
+        writeLevels(bitsOf(packed), spare, w + head + b * bytes + (r << 2));
       }
     }
   }
@@ -85,7 +85,7 @@ function packScales(packed: i32, x: usize, b: usize, to: usize): void {
     case storage.PACKED_Q4_K:
     case storage.PACKED_Q5_K:
       store<u8>(to, sixBits(x + 4, b, 0));
-      store<u8>(to, sixBits(x + 4, b, 1), 8);
+      store<u8>(to + scaleBytes(packed), sixBits(x + 4, b, 1));
       break;
     case storage.PACKED_IQ4_XS: {
       const low = (<u32>load<u8>(x + 4 + (b >> 1)) >> ((<u32>b & 1) << 2)) & 15;
@@ -171,29 +171,27 @@ function writeLevels(bits: i32, q: usize, to: usize): void {
   const a = v128.load(q),
     b = v128.load(q, 16);
   if (bits >= 4) {
-    const nibbles = i8x16.splat(15);
-    const n = v128.or(v128.and(a, nibbles), i8x16.shl(v128.and(b, nibbles), 4));
+    // What of words 4..7 does not fit above words 0..3.
+    const rest = 2 * bits - 8,
+      all: i32 = (1 << bits) - 1,
+      low: i32 = (1 << rest) - 1;
+    const n = v128.or(v128.and(a, i8x16.splat(<i8>all)), i8x16.shl(i8x16.shr_u(b, rest), bits));
     store<u32>(to, i32x4.extract_lane(n, 0));
     store<u32>(to, i32x4.extract_lane(n, 1), 32);
     store<u32>(to, i32x4.extract_lane(n, 2), 64);
     store<u32>(to, i32x4.extract_lane(n, 3), 96);
-    to += 128;
-    if (bits == 6) writeCrumbs(i8x16.shr_u(a, 4), i8x16.shr_u(b, 4), to);
-    else if (bits == 5) writeBits(i8x16.shr_u(a, 4), i8x16.shr_u(b, 4), to);
+    const p = v128.and(b, i8x16.splat(<i8>low));
+    if (bits == 5) store<u32>(to, fold(p, 2), 128);
+    if (bits == 6) {
+      store<u32>(to, <u32>i32x4.extract_lane(p, 0) | ((<u32>i32x4.extract_lane(p, 1)) << 4), 128);
+      store<u32>(to, <u32>i32x4.extract_lane(p, 2) | ((<u32>i32x4.extract_lane(p, 3)) << 4), 160);
+    }
     return;
   }
   const crumbs = i8x16.splat(3);
-  writeCrumbs(v128.and(a, crumbs), v128.and(b, crumbs), to);
-  if (bits == 3) writeBits(i8x16.shr_u(a, 2), i8x16.shr_u(b, 2), to + 64);
-}
-
-function writeCrumbs(a: v128, b: v128, to: usize): void {
-  store<u32>(to, fold(a, 2));
-  store<u32>(to, fold(b, 2), 32);
-}
-
-function writeBits(a: v128, b: v128, to: usize): void {
-  store<u32>(to, fold(a, 1) | (fold(b, 1) << 4));
+  store<u32>(to, fold(v128.and(a, crumbs), 2));
+  store<u32>(to, fold(v128.and(b, crumbs), 2), 32);
+  if (bits == 3) store<u32>(to, fold(i8x16.shr_u(a, 2), 1) | (fold(i8x16.shr_u(b, 2), 1) << 4), 64);
 }
 
 /** The four words, each `by` bits above the one before. */

@@ -1,118 +1,171 @@
-// Blocks (blocks.ts) to the panels that tiles read (layouts.ts), with the mins, where there are any, in a panel of f32.
+// Blocks (blocks.ts) to the panels that tiles read (layouts.ts). 32-column blocks with mins have those in a panel of f32.
 
 import * as storage from '../storage.ts';
-import { bitsOf, blockBytes, blocksPerSuper, hasMins, hasTable, headBytes, perSixteen, scaleBytes, zeroOf } from './blocks.ts';
+import {
+  bitsOf,
+  blockBytes,
+  blocksPerSuper,
+  hasMins,
+  hasTable,
+  headBytes,
+  isSuper,
+  perSixteen,
+  scaleBytes,
+  scalesAt,
+  zeroOf,
+} from './blocks.ts';
 import {
   BYTES,
-  CRUMBS,
-  EXTRA,
   HALF_MASK,
   HALF_SCALE,
   halvesHigh,
   halvesLow,
+  LEVEL,
   LEVELS_HIGH,
   LEVELS_LOW,
-  NIBBLE_BYTES,
   OFFSET,
+  PLANE,
   START,
+  TOP,
 } from './constants.ts';
-import { PANEL_BLOCK, PANEL_HALF, WORDS } from './layouts.ts';
+import { PANEL_BLOCK, SUPER_HEAD, WORDS } from './layouts.ts';
 
 /** From one word of a panel to the next. */
 const WORD: usize = WORDS << 2;
+/** Half a panel of 32 columns. */
+const HALF: usize = 4 * WORD;
 
 /** What unpacking needs, beside constants(). */
 export function blockConstants(c: usize, packed: i32): void {
   const bits = bitsOf(packed);
-  // Q5_1 and Q5_K count from 16, too: their mins take that back. Levels from 0 on would not fit the tiles' 16-bit sums.
-  const middle = bits == 5 ? 16 : zeroOf(packed);
-  const start = bits == 5 ? 2 : bits == 6 ? 4 : 1;
+  // Q5_1 counts from 16, too: its mins take that back. Levels from 0 on would not fit the tiles' 16-bit sums.
+  const middle = bits == 5 && !isSuper(packed) ? 16 : zeroOf(packed);
+  const start = bits == 5 ? 2 : 1;
+  // Super-blocks' sums of 16 columns start at -32 times the activations, or at 0.
+  const raised = isSuper(packed) ? (packed == storage.PACKED_Q3_K ? 28 : 0) : 8 * start - middle;
   v128.store(c, i16x8.splat(<i16>start), START);
-  v128.store(c, i8x16.splat(15), NIBBLE_BYTES);
-  v128.store(c, i8x16.splat(bits == 6 ? 0x30 : bits == 5 ? 0x10 : 4), EXTRA);
-  v128.store(c, i8x16.splat(3), CRUMBS);
-  v128.store(c, ASC_FEATURE_RELAXED_SIMD ? i8x16.splat(<i8>(8 * start - middle)) : i16x8.splat(<i16>middle), OFFSET);
+  const all: i32 = bits < 4 ? 3 : (1 << bits) - 1,
+    rest: i32 = bits < 4 ? 4 : (1 << (2 * bits - 8)) - 1;
+  v128.store(c, i8x16.splat(<i8>all), LEVEL);
+  v128.store(c, i8x16.splat(<i8>(all - rest)), TOP);
+  v128.store(c, i8x16.splat(<i8>rest), PLANE);
+  v128.store(c, ASC_FEATURE_RELAXED_SIMD ? i8x16.splat(<i8>raised) : i16x8.splat(<i16>middle), OFFSET);
   const levels = i8x16(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
-  const raised = v128.xor(levels, i8x16.splat(-128));
-  v128.store(c, ASC_FEATURE_RELAXED_SIMD ? v128.and(raised, i8x16.splat(15)) : levels, LEVELS_LOW);
-  v128.store(c, i8x16.shr_u(raised, 4), LEVELS_HIGH);
+  const above = v128.xor(levels, i8x16.splat(-128));
+  v128.store(c, ASC_FEATURE_RELAXED_SIMD ? v128.and(above, i8x16.splat(15)) : levels, LEVELS_LOW);
+  v128.store(c, i8x16.shr_u(above, 4), LEVELS_HIGH);
 }
 
-/** Unpacks `count` blocks of 32 columns from block `first` of a group on. */
+/** Units of a super-block's panel: 16 columns where 16-bit sums or scales end there. Tables are two planes, one after the other. */
+export function unitsOf(packed: i32): usize {
+  if (perSixteen(packed)) return 16;
+  return ASC_FEATURE_RELAXED_SIMD && packed != storage.PACKED_Q4_K ? 16 : 8;
+}
+
+/** Vectors of 4 rows in a unit are twice as many. */
+export function wordsOf(packed: i32): usize {
+  if (!isSuper(packed)) return WORDS;
+  return perSixteen(packed) || (ASC_FEATURE_RELAXED_SIMD && packed == storage.PACKED_Q5_K) ? WORDS >> 1 : WORDS;
+}
+
+/** Unpacks `count` super-blocks from number `first` of a group on. */
 export function unpackBlocks(packed: i32, w: usize, first: usize, count: usize, panel: usize, mins: usize, c: usize): void {
   const per = blocksPerSuper(packed);
-  const bytes = blockBytes(packed);
-  const head = headBytes(packed);
-  const scales = scaleBytes(packed);
+  const bytes = blockBytes(packed),
+    head = headBytes(packed);
   const size = head + per * bytes;
-  const sixteen = perSixteen(packed);
-  const step: usize = sixteen ? 2 * PANEL_HALF : ASC_FEATURE_RELAXED_SIMD && hasTable(packed) ? 544 : PANEL_BLOCK;
-  const minStep: usize = sixteen ? 64 : 32;
   const bits = bitsOf(packed);
-  let s = w + (first / per) * size;
-  for (const end = panel + count * step; panel < end; s += size) {
-    let b = s + head;
-    for (const last = s + size; b < last; b += bytes, panel += step, mins += minStep) {
-      scale(packed, s, b, panel, mins, c);
-      const v = b + scales,
-        to = panel + 32;
-      if (hasTable(packed)) levels(v, to, c);
-      else if (bits == 4) levels4(v, to, c);
-      else if (bits == 5) levels5(v, to, c);
-      else if (bits == 6) levels6(v, to, c);
-      else if (bits == 3) levels3(v, to, c);
-      else levels2(v, to, c);
+  const wide = isSuper(packed);
+  const unit: usize = 32 + (wordsOf(packed) << 5);
+  for (let s = w + first * size, end = s + count * size; s < end; s += size, mins += 32) {
+    let to = panel;
+    if (wide) {
+      superScales(packed, s, panel, unit, c);
+      to += SUPER_HEAD;
+    } else blockScales(packed, s, panel, mins, c);
+    // From columns 0..15 to 16..31.
+    const far: usize = wordsOf(packed) < WORDS ? unit : HALF;
+    const step: usize = wide ? (unitsOf(packed) >> 3) * unit : ASC_FEATURE_RELAXED_SIMD && hasTable(packed) ? 544 : PANEL_BLOCK;
+    for (let v = s + head, last = s + size; v < last; v += bytes, to += step) {
+      if (hasTable(packed)) tableLevels(v, to + 32, wide, unit, c);
+      else if (bits < 4) crumbs(bits, v, to + 32, far, c);
+      else levels(bits, v, to + 32, far, c);
     }
+    panel = to;
   }
 }
 
 /** f32 scales of 8 rows, and what activations' sums are multiplied by. */
-function scale(packed: i32, s: usize, b: usize, panel: usize, mins: usize, c: usize): void {
+function blockScales(packed: i32, s: usize, panel: usize, mins: usize, c: usize): void {
   const mask = v128.load(c, HALF_MASK),
     by = v128.load(c, HALF_SCALE);
   let h = v128.load(s);
   const lo = halvesLow(h, mask, by),
     hi = halvesHigh(h, mask, by);
-  if (packed < storage.PACKED_Q4_K) {
-    v128.store(panel, lo);
-    v128.store(panel, hi, 16);
-    if (!hasMins(packed)) return;
-    h = v128.load(s, 16);
-    const sixteen = f32x4.splat(packed == storage.PACKED_Q5_1 ? 16 : 0);
-    v128.store(mins, f32x4.add(halvesLow(h, mask, by), f32x4.mul(lo, sixteen)));
-    v128.store(mins, f32x4.add(halvesHigh(h, mask, by), f32x4.mul(hi, sixteen)), 16);
-    return;
+  v128.store(panel, lo);
+  v128.store(panel, hi, 16);
+  if (!hasMins(packed)) return;
+  h = v128.load(s, 16);
+  const sixteen = f32x4.splat(packed == storage.PACKED_Q5_1 ? 16 : 0);
+  v128.store(mins, f32x4.add(halvesLow(h, mask, by), f32x4.mul(lo, sixteen)));
+  v128.store(mins, f32x4.add(halvesHigh(h, mask, by), f32x4.mul(hi, sixteen)), 16);
+}
+
+/** The head of a super-block's panel and the scales of its units. */
+function superScales(packed: i32, s: usize, panel: usize, unit: usize, c: usize): void {
+  const mask = v128.load(c, HALF_MASK),
+    by = v128.load(c, HALF_SCALE);
+  let h = v128.load(s);
+  v128.store(panel, halvesLow(h, mask, by));
+  v128.store(panel, halvesHigh(h, mask, by), 16);
+  h = v128.load(s, 16);
+  v128.store(panel, halvesLow(h, mask, by), 32);
+  v128.store(panel, halvesHigh(h, mask, by), 48);
+
+  const nibbles = packed == storage.PACKED_Q2_K;
+  const planes = ASC_FEATURE_RELAXED_SIMD && hasTable(packed);
+  const scales = s + scalesAt(packed),
+    count = scaleBytes(packed);
+  let to = panel + 64;
+  for (let i: usize = 0; i < count; i += 16, to += 32) {
+    // Mins, or what levels above -128 are too large by.
+    let p: v128, q: v128;
+    if (planes) {
+      p = i16x8.shl(v128.load8x8_s(scales + i), 7);
+      q = i16x8.shl(v128.load8x8_s(scales + i, 8), 7);
+    } else {
+      const at = scales + i + (nibbles ? 0 : count);
+      p = i16x8.shr_u(v128.load8x8_u(at), nibbles ? 4 : 0);
+      q = i16x8.shr_u(v128.load8x8_u(at, 8), nibbles ? 4 : 0);
+    }
+    v128.store(to, lower(p, q));
+    v128.store(to, upper(p, q), 16);
   }
-  const bytes = v128.load(b);
-  if (packed == storage.PACKED_Q2_K) {
-    const nibbles = v128.load(c, NIBBLE_BYTES);
-    const q = v128.and(bytes, nibbles),
-      m = v128.and(i16x8.shr_u(bytes, 4), nibbles);
-    products(i16x8.extend_low_i8x16_s(q), lo, hi, panel);
-    products(i16x8.extend_high_i8x16_s(q), lo, hi, panel + PANEL_HALF);
-    h = v128.load(s, 16);
-    const dl = f32x4.neg(halvesLow(h, mask, by)),
-      dh = f32x4.neg(halvesHigh(h, mask, by));
-    products(i16x8.extend_low_i8x16_s(m), dl, dh, mins);
-    products(i16x8.extend_high_i8x16_s(m), dl, dh, mins + 32);
-    return;
-  }
-  products(i16x8.extend_low_i8x16_s(bytes), lo, hi, panel);
-  if (perSixteen(packed)) products(i16x8.extend_high_i8x16_s(bytes), lo, hi, panel + PANEL_HALF);
-  else if (hasMins(packed)) {
-    h = v128.load(s, 16);
-    products(i16x8.extend_high_i8x16_s(bytes), f32x4.neg(halvesLow(h, mask, by)), f32x4.neg(halvesHigh(h, mask, by)), mins);
-    if (packed == storage.PACKED_Q5_K) {
-      const sixteen = f32x4.splat(16);
-      v128.store(mins, f32x4.add(v128.load(mins), f32x4.mul(v128.load(panel), sixteen)));
-      v128.store(mins, f32x4.add(v128.load(mins, 16), f32x4.mul(v128.load(panel, 16), sixteen)), 16);
+  const repeat: usize = planes || (ASC_FEATURE_RELAXED_SIMD && packed == storage.PACKED_Q5_K) ? 2 : 1;
+  to = panel + SUPER_HEAD;
+  for (let i: usize = 0; i < count; i += 8) {
+    let q = nibbles ? v128.and(v128.load8x8_u(scales + i), i16x8.splat(15)) : v128.load8x8_s(scales + i);
+    for (let n: usize = 0; n < repeat; n++, to += unit) {
+      if (ASC_FEATURE_RELAXED_SIMD) {
+        v128.store(to, lower(q, q));
+        v128.store(to, upper(q, q), 16);
+      } else {
+        v128.store(to, i32x4.extend_low_i16x8_s(q));
+        v128.store(to, i32x4.extend_high_i16x8_s(q), 16);
+      }
+      if (planes) q = i16x8.shl(q, 4);
     }
   }
 }
 
-function products(q: v128, lo: v128, hi: v128, to: usize): void {
-  v128.store(to, f32x4.mul(lo, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(q))));
-  v128.store(to, f32x4.mul(hi, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(q))), 16);
+/** Rows 0..3 of a and b, in turns. */
+export function lower(a: v128, b: v128): v128 {
+  return v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+
+/** Rows 4..7 of a and b, in turns. */
+export function upper(a: v128, b: v128): v128 {
+  return v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
 /** One word of 4 columns x 4 rows. */
@@ -125,103 +178,70 @@ function put(to: usize, q: v128, c: usize): void {
   }
 }
 
-function putLevel(to: usize, q: v128, c: usize): void {
+/** Two planes in the relaxed build, of a word or (wide) of a unit each; 16-bit values in the plain one. */
+function tableLevels(v: usize, to: usize, wide: bool, unit: usize, c: usize): void {
+  const mask = v128.load(c, LEVEL);
+  const step: usize = ASC_FEATURE_RELAXED_SIMD && wide ? 32 : 64,
+    plane = ASC_FEATURE_RELAXED_SIMD && wide ? unit : 32;
+  for (const end = v + 128; v < end; v += 32, to += step) {
+    for (let h: usize = 0; h < 32; h += 16) {
+      const n = v128.load(v + h);
+      putLevel(to + h, v128.and(n, mask), plane, c);
+      putLevel(to + h + 4 * step, v128.and(i16x8.shr_u(n, 4), mask), plane, c);
+    }
+  }
+}
+
+function putLevel(to: usize, q: v128, plane: usize, c: usize): void {
   const v = i8x16.swizzle(v128.load(c, LEVELS_LOW), q);
   if (ASC_FEATURE_RELAXED_SIMD) {
     v128.store(to, v);
-    v128.store(to, i8x16.swizzle(v128.load(c, LEVELS_HIGH), q), 32);
+    v128.store(to + plane, i8x16.swizzle(v128.load(c, LEVELS_HIGH), q));
   } else {
     v128.store(to, i16x8.shr_s(i16x8.shl(v, 8), 8));
     v128.store(to, i16x8.shr_s(v, 8), 32);
   }
 }
 
-function levels(v: usize, to: usize, c: usize): void {
-  const mask = v128.load(c, NIBBLE_BYTES);
-  // Two planes in the relaxed build, 16-bit values in the plain one.
-  for (const end = v + 128; v < end; v += 32, to += 64) {
-    for (let h: usize = 0; h < 32; h += 16) {
-      const n = v128.load(v + h);
-      putLevel(to + h, v128.and(n, mask), c);
-      putLevel(to + h + 256, v128.and(i16x8.shr_u(n, 4), mask), c);
+function levels(bits: i32, v: usize, to: usize, far: usize, c: usize): void {
+  const low = v128.load(c, LEVEL),
+    top = v128.load(c, TOP),
+    plane = v128.load(c, PLANE);
+  for (const end = v + 32; v < end; v += 16, to += 16) {
+    for (let p: usize = 0; p < 4; p++) {
+      const n = v128.load(v + (p << 5));
+      put(to + p * WORD, v128.and(n, low), c);
+      let q = v128.and(i16x8.shr_u(n, 8 - bits), top);
+      if (bits > 4) {
+        const rest =
+          bits == 5 ? i16x8.shr_u(v128.load(v, 128), (<i32>p) << 1) : i16x8.shr_u(v128.load(v + ((p >> 1) << 5), 128), (<i32>(p & 1)) << 2);
+        q = v128.or(q, v128.and(rest, plane));
+      }
+      put(to + p * WORD + far, q, c);
     }
   }
 }
 
-function levels4(v: usize, to: usize, c: usize): void {
-  const mask = v128.load(c, NIBBLE_BYTES);
-  for (const end = v + 128; v < end; v += 32, to += WORD) {
-    const a = v128.load(v),
-      b = v128.load(v, 16);
-    put(to, v128.and(a, mask), c);
-    put(to + 16, v128.and(b, mask), c);
-    put(to + 4 * WORD, v128.and(i16x8.shr_u(a, 4), mask), c);
-    put(to + 4 * WORD + 16, v128.and(i16x8.shr_u(b, 4), mask), c);
-  }
-}
-
-/** Words p and p + 4 from nibbles and from bits that stand in place under the mask EXTRA. */
-function both(to: usize, far: usize, n: v128, low: v128, high: v128, c: usize): void {
-  const mask = v128.load(c, NIBBLE_BYTES),
-    extra = v128.load(c, EXTRA);
-  put(to, v128.or(v128.and(n, mask), v128.and(low, extra)), c);
-  put(to + far, v128.or(v128.and(i16x8.shr_u(n, 4), mask), v128.and(high, extra)), c);
-}
-
-function levels5(v: usize, to: usize, c: usize): void {
-  const far: usize = 4 * WORD;
+function crumbs(bits: i32, v: usize, to: usize, far: usize, c: usize): void {
+  const mask = v128.load(c, LEVEL),
+    extra = v128.load(c, PLANE);
   for (const end = v + 32; v < end; v += 16, to += 16) {
-    const b = v128.load(v, 128);
-    both(to, far, v128.load(v), i16x8.shl(b, 4), b, c);
-    both(to + WORD, far, v128.load(v, 32), i16x8.shl(b, 3), i16x8.shr_u(b, 1), c);
-    both(to + 2 * WORD, far, v128.load(v, 64), i16x8.shl(b, 2), i16x8.shr_u(b, 2), c);
-    both(to + 3 * WORD, far, v128.load(v, 96), i16x8.shl(b, 1), i16x8.shr_u(b, 3), c);
-  }
-}
-
-function levels6(v: usize, to: usize, c: usize): void {
-  for (const end = v + 32; v < end; v += 16, to += 16) {
-    const a = v128.load(v, 128),
-      b = v128.load(v, 160);
-    both(to, PANEL_HALF, v128.load(v), i16x8.shl(a, 4), i16x8.shl(b, 4), c);
-    both(to + WORD, PANEL_HALF, v128.load(v, 32), i16x8.shl(a, 2), i16x8.shl(b, 2), c);
-    both(to + 2 * WORD, PANEL_HALF, v128.load(v, 64), a, b, c);
-    both(to + 3 * WORD, PANEL_HALF, v128.load(v, 96), i16x8.shr_u(a, 2), i16x8.shr_u(b, 2), c);
-  }
-}
-
-function levels3(v: usize, to: usize, c: usize): void {
-  const mask = v128.load(c, CRUMBS),
-    extra = v128.load(c, EXTRA);
-  for (const end = v + 32; v < end; v += 16, to += 16) {
-    const bits = v128.load(v, 64);
-    let b = i16x8.shl(bits, 2),
-      e = i16x8.shr_u(bits, 2),
-      at = to;
     let a = v128.load(v),
-      d = v128.load(v, 32);
-    for (const last = to + 4 * WORD; at < last; at += WORD) {
-      put(at, v128.or(v128.and(a, mask), v128.and(b, extra)), c);
-      put(at + PANEL_HALF, v128.or(v128.and(d, mask), v128.and(e, extra)), c);
+      b = v128.load(v, 32);
+    let d = i32x4.splat(0),
+      e = d;
+    if (bits == 3) {
+      e = v128.load(v, 64);
+      d = i16x8.shl(e, 2);
+      e = i16x8.shr_u(e, 2);
+    }
+    for (let at = to, last = to + 4 * WORD; at < last; at += WORD) {
+      put(at, v128.or(v128.and(a, mask), v128.and(d, extra)), c);
+      put(at + far, v128.or(v128.and(b, mask), v128.and(e, extra)), c);
       a = i16x8.shr_u(a, 2);
-      d = i16x8.shr_u(d, 2);
-      b = i16x8.shr_u(b, 1);
+      b = i16x8.shr_u(b, 2);
+      d = i16x8.shr_u(d, 1);
       e = i16x8.shr_u(e, 1);
-    }
-  }
-}
-
-function levels2(v: usize, to: usize, c: usize): void {
-  const mask = v128.load(c, CRUMBS);
-  for (const end = v + 32; v < end; v += 16, to += 16) {
-    let a = v128.load(v),
-      d = v128.load(v, 32),
-      at = to;
-    for (const last = to + 4 * WORD; at < last; at += WORD) {
-      put(at, v128.and(a, mask), c);
-      put(at + PANEL_HALF, v128.and(d, mask), c);
-      a = i16x8.shr_u(a, 2);
-      d = i16x8.shr_u(d, 2);
     }
   }
 }

@@ -27,7 +27,7 @@ export const matmulFor = (weight: PackedType): Op<MatmulParams> => (isBlockType(
 /** Activations in the form that a weight is multiplied with; quantized once for all weights that read them. */
 export function activated(g: Graph, x: Tensor, weight: PackedType): Tensor {
   const form = activationOf(weight);
-  return form === 'f32' ? x : g.once(quantizeRows, [x], { per: form === 'q8' ? 32 : 16 });
+  return form === 'f32' ? x : g.once(quantizeRows, [x], { per: form === 'q8' ? 32 : 256 });
 }
 
 /** `x Wᵀ (+ bias) (+ residual)`: x f32 [..., k], w packed [n, k], bias f32 [n], residual f32 [..., n] -> f32 [..., n]. Activations are quantized once for all weights that read them. */

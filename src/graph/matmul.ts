@@ -32,8 +32,8 @@ const outputsOf = (w: Tensor): number => maxSize(w.shape) / colsOf(w.shape);
 const blockOf = (w: PackedType): number => (isBlockType(w) ? PACKED_BLOCKS[w].cols : w === 'packed-q8' || w === 'packed-q4' ? 32 : 1);
 
 /** The form of activations that multiplies a weight. */
-export function activationOf(weight: PackedType): 'f32' | 'q8' | 'q8-16' {
-  if (isBlockType(weight)) return PACKED_BLOCKS[weight].per === 16 ? 'q8-16' : 'q8';
+export function activationOf(weight: PackedType): 'f32' | 'q8' | 'q8-256' {
+  if (blockOf(weight) === 256) return 'q8-256';
   return blockOf(weight) === 32 ? 'q8' : 'f32';
 }
 
@@ -97,7 +97,7 @@ export function matmulOp<W extends PackedType>(name: string, opcode: number, tak
     },
 
     // Constants, a panel of unpacked weights and their mins, then two sums of 8 outputs for all rows.
-    scratch: ([x]) => 224 + 576 * 32 + 64 * 32 + 64 * (8 + maxOf(rowsOf(x!.shape))),
+    scratch: ([x]) => 336 + 616 * 32 + 32 * 32 + 64 * (8 + maxOf(rowsOf(x!.shape))),
   };
 }
 

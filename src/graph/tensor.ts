@@ -14,8 +14,8 @@ export interface Cell {
 
 export type Dim = number | Cell;
 
-/** Element types of tensors in linear memory. `packed-*` are weight matrices in the layouts of assembly/kernels/matmul; `q8` and `q8-16` are rows of activations quantized per 32, with sums per 32 or per 16; `kv-*` are key/value caches. */
-export type DType = 'f32' | 'i32' | 'u8' | 'q8' | 'q8-16' | 'kv-f32' | 'kv-f16' | 'kv-q8' | PackedType;
+/** Element types of tensors in linear memory. `packed-*` are weight matrices in the layouts of assembly/kernels/matmul; `q8` and `q8-256` are rows of activations quantized per 32 or per 256; `kv-*` are key/value caches. */
+export type DType = 'f32' | 'i32' | 'u8' | 'q8' | 'q8-256' | 'kv-f32' | 'kv-f16' | 'kv-q8' | PackedType;
 export type PackedType = 'packed-f32' | 'packed-f16' | 'packed-bf16' | 'packed-q8' | 'packed-q4' | BlockType;
 /** Weights as GGUF's block types define them, see assembly/families/blocks.ts. */
 export type BlockType =
@@ -93,21 +93,21 @@ const ceil = (n: number, to: number): number => Math.ceil(n / to);
 /** Output rows that a packed matrix interleaves. */
 export const PACK_ROWS = 8;
 
-/** Bytes of the quantized form of one activation row of `cols` values: per 32 (or 16) values an f32 scale, an i32 sum, the values as i8 or i16 (the build decides; room for i16) and their f32 sum. */
-export const q8RowBytes = (cols: number, per: 16 | 32): number => ceil(cols, 32) * (per === 16 ? 88 : 76);
+/** Bytes of the quantized form of one activation row of `cols` values: per 32 an f32 scale, an i32 sum, the values as i8 or i16 (the build decides; room for i16) and their f32 sum; per 256 an f32 scale, 24 i16 sums, the values. */
+export const q8RowBytes = (cols: number, per: 32 | 256): number => ceil(cols, per) * (per === 256 ? 564 : 76);
 
-/** Columns of a super-block of each block type, its bytes for 8 rows, and the columns that share a scale. */
-export const PACKED_BLOCKS: Readonly<Record<BlockType, { readonly cols: number; readonly bytes: number; readonly per: 16 | 32 }>> = {
-  'packed-q4_1': { cols: 32, bytes: 160, per: 32 },
-  'packed-q5_0': { cols: 32, bytes: 176, per: 32 },
-  'packed-q5_1': { cols: 32, bytes: 192, per: 32 },
-  'packed-iq4_nl': { cols: 32, bytes: 144, per: 32 },
-  'packed-q4_k': { cols: 256, bytes: 1184, per: 32 },
-  'packed-q5_k': { cols: 256, bytes: 1440, per: 32 },
-  'packed-iq4_xs': { cols: 256, bytes: 1104, per: 32 },
-  'packed-q6_k': { cols: 256, bytes: 1680, per: 16 },
-  'packed-q3_k': { cols: 256, bytes: 912, per: 16 },
-  'packed-q2_k': { cols: 256, bytes: 672, per: 16 },
+/** Columns of a super-block of each block type, and its bytes for 8 rows. */
+export const PACKED_BLOCKS: Readonly<Record<BlockType, { readonly cols: 32 | 256; readonly bytes: number }>> = {
+  'packed-q4_1': { cols: 32, bytes: 160 },
+  'packed-q5_0': { cols: 32, bytes: 176 },
+  'packed-q5_1': { cols: 32, bytes: 192 },
+  'packed-iq4_nl': { cols: 32, bytes: 144 },
+  'packed-q4_k': { cols: 256, bytes: 1184 },
+  'packed-q5_k': { cols: 256, bytes: 1440 },
+  'packed-iq4_xs': { cols: 256, bytes: 1104 },
+  'packed-q6_k': { cols: 256, bytes: 1680 },
+  'packed-q3_k': { cols: 256, bytes: 912 },
+  'packed-q2_k': { cols: 256, bytes: 672 },
 };
 
 export const isBlockType = (dtype: DType): dtype is BlockType => dtype in PACKED_BLOCKS;
@@ -129,8 +129,8 @@ export function byteSize(dtype: DType, shape: readonly Dim[]): number {
       return rows * cols;
     case 'q8':
       return rows * q8RowBytes(cols, 32);
-    case 'q8-16':
-      return rows * q8RowBytes(cols, 16);
+    case 'q8-256':
+      return rows * q8RowBytes(cols, 256);
     case 'packed-f32':
       return packed * cols * 4;
     case 'packed-f16':
