@@ -7,7 +7,8 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { MIX_NAMES } from '../convert/mix.ts';
 import { PumiceError } from '../errors.ts';
 import { TARGETS } from '../estimate/advice.ts';
-import { SHAPES, SYNTH_TYPES } from '../models/synth.ts';
+import { SHAPES } from '../models/synth.ts';
+import { SYNTH_TYPES } from '../models/synthPool.ts';
 import { benchModel } from './benchModel.ts';
 import { convert, quantize } from './convert.ts';
 import { evaluate } from './eval.ts';

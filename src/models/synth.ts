@@ -2,10 +2,11 @@
 
 import { InputError } from '../errors.ts';
 import { ggufHead, padding, tensorBytes, type WriteTensor, type WriteValue } from '../formats/ggufWriter.ts';
-import { f32ToF16 } from '../formats/half.ts';
 import { BLOCKS, type StorageType } from '../formats/tensors.ts';
 import type { Json } from './config.ts';
 import { dynamicVariant } from './synthPredictors.ts';
+import { phi2Family } from './synthPhi2.ts';
+import { POOL_BLOCKS, type PoolFill, pool, repeat } from './synthPool.ts';
 import { MQT_VARIANT, type SynthVariant, UHD_PAPER_VARIANT, UHD_VARIANT } from './synthResamplers.ts';
 
 export interface LanguageShape {
@@ -20,6 +21,26 @@ export interface LanguageShape {
   readonly tower?: TowerShape;
   /** The projector, where it is not LLaVA-1.5's MLP. */
   readonly variant?: SynthVariant;
+  /** The language model, where it is no LLaMA. */
+  readonly family?: SynthFamily;
+}
+
+/** A random tensor of a file. */
+export interface SynthTensor extends WriteTensor {
+  /** Default: near one. */
+  readonly fill?: PoolFill;
+  /** Block of the pool that it begins with; default 0. */
+  readonly from?: number;
+}
+
+/** A language model other than LLaMA. */
+export interface SynthFamily {
+  readonly architecture: string;
+  /** Keys that only this architecture has. */
+  metadata(s: LanguageShape): readonly [string, WriteValue][];
+  /** Keys of config.json. */
+  config(s: LanguageShape): Readonly<Record<string, Json>>;
+  tensors(s: LanguageShape, type: StorageType): readonly SynthTensor[];
 }
 
 export interface TowerShape {
@@ -44,12 +65,14 @@ const vicuna = (hidden: number, intermediate: number, layers: number, heads: num
   context: 4096,
 });
 
+const OVERHEAD: LanguageShape = { hidden: 64, intermediate: 192, layers: 2, heads: 2, kvHeads: 2, vocabulary: 320, context: 512 };
+const PHI2: LanguageShape = { hidden: 2560, intermediate: 10240, layers: 32, heads: 32, kvHeads: 32, vocabulary: 51200, context: 2048 };
 const VICUNA_7B = vicuna(4096, 11008, 32, 32);
 const VICUNA_13B = vicuna(5120, 13824, 40, 40);
 
 /** Models by name: language models, and LLaVAs in one file. `overhead` is the smallest that runs: what is left is the executor's own cost. */
 export const SHAPES: ReadonlyMap<string, LanguageShape> = new Map([
-  ['overhead', { hidden: 64, intermediate: 192, layers: 2, heads: 2, kvHeads: 2, vocabulary: 320, context: 512 }],
+  ['overhead', OVERHEAD],
   ['llama-1.1b', { hidden: 2048, intermediate: 5632, layers: 22, heads: 32, kvHeads: 4, vocabulary: 32000, context: 2048 }],
   ['vicuna-7b', VICUNA_7B],
   ['vicuna-13b', VICUNA_13B],
@@ -62,6 +85,9 @@ export const SHAPES: ReadonlyMap<string, LanguageShape> = new Map([
   ['llava-uhd-7b', { ...VICUNA_7B, tower: CLIP_L_336, variant: UHD_VARIANT }],
   ['llava-uhd-13b', { ...VICUNA_13B, tower: CLIP_L_336, variant: UHD_VARIANT }],
   ['llava-uhd-paper-7b', { ...VICUNA_7B, tower: CLIP_L_336, variant: UHD_PAPER_VARIANT }],
+  ['phi2-2.7b', { ...PHI2, family: phi2Family() }],
+  ['moe-llava-phi2-2.7b-4e', { ...PHI2, tower: CLIP_L_336, family: phi2Family({ experts: 4, k: 2 }) }],
+  ['moe-overhead', { ...OVERHEAD, family: phi2Family({ experts: 4, k: 2 }) }],
   ['llava-uhd-paper-13b', { ...VICUNA_13B, tower: CLIP_L_336, variant: UHD_PAPER_VARIANT }],
 ]);
 
@@ -71,10 +97,34 @@ export interface SynthFile {
   pieces(): Generator<Uint8Array>;
 }
 
-/** A GGUF model of architecture llama; matrices of the language model in `type`, of tower and projector in `towerType`, norms f32. Random, the same for the same name. */
+/** A GGUF model; matrices of the language model in `type`, of tower and projector in `towerType`, norms f32. Random, the same for the same name. */
 export function synthModel(name: string, type: StorageType, towerType: StorageType = 'f16'): SynthFile {
   const s = SHAPES.get(name);
   if (!s) throw new InputError(`synth: unknown shape ${name}: known are ${[...SHAPES.keys()].join(', ')}`);
+  const tensors: SynthTensor[] = [...(s.family?.tensors(s, type) ?? llamaTensors(s, type))];
+  if (s.tower) {
+    tensors.push(...towerTensors(s.tower, towerType));
+    if (!s.variant || s.variant.keepsMlp) tensors.push(...mlpTensors(s.tower.hidden, s.hidden, towerType));
+    if (s.variant) tensors.push(...s.variant.tensors(s.hidden, s.tower.hidden, towerType));
+  }
+  const { head, bytes } = ggufHead(metadata(name, s), tensors);
+  return {
+    bytes: head.length + bytes.reduce((n, b) => n + b + padding(b), 0),
+    *pieces() {
+      yield head;
+      const pools = new Map<string, Uint8Array>();
+      for (const [i, t] of tensors.entries()) {
+        const { type, fill = 'near one', from = 0 } = t;
+        const key = type === 'f32' ? `${type} ${fill}` : type;
+        if (!pools.has(key)) pools.set(key, pool(type, fill));
+        yield* repeat(pools.get(key)!, tensorBytes(t), (from % POOL_BLOCKS) * BLOCKS[type].bytes);
+        yield new Uint8Array(padding(bytes[i]!));
+      }
+    },
+  };
+}
+
+function llamaTensors(s: LanguageShape, type: StorageType): WriteTensor[] {
   const kv = (s.hidden / s.heads) * s.kvHeads;
   const tensors: WriteTensor[] = [{ name: 'token_embd.weight', type, shape: [s.vocabulary, s.hidden] }];
   for (let i = 0; i < s.layers; i++) {
@@ -93,41 +143,24 @@ export function synthModel(name: string, type: StorageType, towerType: StorageTy
     { name: 'output_norm.weight', type: 'f32', shape: [s.hidden] },
     { name: 'output.weight', type, shape: [s.vocabulary, s.hidden] },
   );
-  if (s.tower) {
-    tensors.push(...towerTensors(s.tower, towerType));
-    if (!s.variant || s.variant.keepsMlp) tensors.push(...mlpTensors(s.tower.hidden, s.hidden, towerType));
-    if (s.variant) tensors.push(...s.variant.tensors(s.hidden, s.tower.hidden, towerType));
-  }
-  const { head, bytes } = ggufHead(metadata(name, s), tensors);
-  return {
-    bytes: head.length + bytes.reduce((n, b) => n + b + padding(b), 0),
-    *pieces() {
-      yield head;
-      const pools = new Map<StorageType, Uint8Array>();
-      for (const [i, t] of tensors.entries()) {
-        if (!pools.has(t.type)) pools.set(t.type, pool(t.type));
-        yield* repeat(pools.get(t.type)!, tensorBytes(t));
-        yield new Uint8Array(padding(bytes[i]!));
-      }
-    },
-  };
+  return tensors;
 }
 
 function metadata(name: string, s: LanguageShape): Map<string, WriteValue> {
   const u32 = (value: number): WriteValue => ({ type: 'u32', value });
   const pieces = vocabulary(s.vocabulary);
+  const a = s.family?.architecture ?? 'llama';
   return new Map<string, WriteValue>([
-    ['general.architecture', { type: 'string', value: 'llama' }],
+    ['general.architecture', { type: 'string', value: a }],
     ['general.name', { type: 'string', value: `${name} (random)` }],
-    ['llama.context_length', u32(s.context)],
-    ['llama.embedding_length', u32(s.hidden)],
-    ['llama.block_count', u32(s.layers)],
-    ['llama.feed_forward_length', u32(s.intermediate)],
-    ['llama.attention.head_count', u32(s.heads)],
-    ['llama.attention.head_count_kv', u32(s.kvHeads)],
-    ['llama.rope.dimension_count', u32(s.hidden / s.heads)],
-    ['llama.attention.layer_norm_rms_epsilon', { type: 'f32', value: 1e-5 }],
-    ['llama.vocab_size', u32(s.vocabulary)],
+    [`${a}.context_length`, u32(s.context)],
+    [`${a}.embedding_length`, u32(s.hidden)],
+    [`${a}.block_count`, u32(s.layers)],
+    [`${a}.feed_forward_length`, u32(s.intermediate)],
+    [`${a}.attention.head_count`, u32(s.heads)],
+    [`${a}.attention.head_count_kv`, u32(s.kvHeads)],
+    ...(s.family?.metadata(s) ?? llamaMetadata(s)),
+    [`${a}.vocab_size`, u32(s.vocabulary)],
     ['tokenizer.ggml.model', { type: 'string', value: 'llama' }],
     ['tokenizer.ggml.tokens', { type: 'strings', value: pieces }],
     ['tokenizer.ggml.scores', { type: 'f32s', value: pieces.map((_, i) => (i < 259 ? 0 : 259 - i)) }],
@@ -135,9 +168,14 @@ function metadata(name: string, s: LanguageShape): Map<string, WriteValue> {
     ['tokenizer.ggml.bos_token_id', u32(1)],
     ['tokenizer.ggml.eos_token_id', u32(2)],
     ...(s.tower ? towerMetadata(s.tower) : []),
-    ...(s.tower && s.variant ? ownMetadata(s, s.tower, s.variant) : []),
+    ...(s.variant || s.family ? ownMetadata(s) : []),
   ]);
 }
+
+const llamaMetadata = (s: LanguageShape): [string, WriteValue][] => [
+  ['llama.rope.dimension_count', { type: 'u32', value: s.hidden / s.heads }],
+  ['llama.attention.layer_norm_rms_epsilon', { type: 'f32', value: 1e-5 }],
+];
 
 function towerTensors(t: TowerShape, type: StorageType): WriteTensor[] {
   const tensors: WriteTensor[] = [];
@@ -172,7 +210,8 @@ const layer = (name: string, type: StorageType, out: number, from: number): Writ
 ];
 
 /** Keys of the files that pumice writes, which variants need. */
-function ownMetadata(s: LanguageShape, t: TowerShape, variant: SynthVariant): [string, WriteValue][] {
+function ownMetadata(s: LanguageShape): [string, WriteValue][] {
+  const { tower: t } = s;
   const json = (value: Json): WriteValue => ({ type: 'string', value: JSON.stringify(value) });
   return [
     ['pumice.layers', { type: 'u32', value: s.layers }],
@@ -188,14 +227,25 @@ function ownMetadata(s: LanguageShape, t: TowerShape, variant: SynthVariant): [s
         vocab_size: s.vocabulary,
         max_position_embeddings: s.context,
         rms_norm_eps: 1e-5,
-        mm_hidden_size: t.hidden,
-        mm_vision_tower: 'inside',
-        mm_vision_select_layer: -2,
-        mm_vision_select_feature: 'patch',
-        image_aspect_ratio: 'pad',
-        ...variant.config,
+        ...s.family?.config(s),
+        ...(t && {
+          mm_hidden_size: t.hidden,
+          mm_vision_tower: 'inside',
+          mm_projector_type: 'mlp2x_gelu',
+          mm_vision_select_layer: -2,
+          mm_vision_select_feature: 'patch',
+          image_aspect_ratio: 'pad',
+        }),
+        ...s.variant?.config,
       }),
     ],
+    ...(t ? visionMetadata(t) : []),
+  ];
+}
+
+function visionMetadata(t: TowerShape): [string, WriteValue][] {
+  const json = (value: Json): WriteValue => ({ type: 'string', value: JSON.stringify(value) });
+  return [
     [
       'pumice.vision',
       json({
@@ -239,58 +289,4 @@ function vocabulary(size: number): string[] {
     if (i < 259) return `<0x${(i - 3).toString(16).toUpperCase().padStart(2, '0')}>`;
     return i === 259 ? '\u2581' : `${i % 2 ? '\u2581' : ''}${word(i >> 1)}`;
   });
-}
-
-/** Types that random matrices can have. */
-export const SYNTH_TYPES: readonly StorageType[] = ['f16', 'q8_0', 'q6_k', 'q5_0', 'q4_0'];
-
-const POOL_BLOCKS = 2 ** 15;
-
-/** Random blocks of a type: weights of a standard deviation near 0.02, norms near 1. */
-function pool(type: StorageType): Uint8Array {
-  let s = 0x9e3779b9;
-  const next = () => {
-    s ^= s << 13;
-    s >>>= 0;
-    s ^= s >>> 17;
-    s ^= s << 5;
-    s >>>= 0;
-    return s;
-  };
-  const half = (x: number): [number, number] => [f32ToF16(x) & 255, f32ToF16(x) >> 8];
-  const scale = () => 0.003 * (0.75 + next() / 2 ** 33);
-  switch (type) {
-    case 'f32':
-      return new Uint8Array(Float32Array.from({ length: POOL_BLOCKS }, () => 1 + (next() / 2 ** 32 - 0.5) / 10).buffer);
-    case 'f16':
-      return new Uint8Array(Uint16Array.from({ length: POOL_BLOCKS }, () => f32ToF16((next() / 2 ** 32 - 0.5) * 0.07)).buffer);
-    case 'q8_0':
-    case 'q5_0':
-    case 'q4_0': {
-      const size = BLOCKS[type].bytes;
-      const steps = { q8_0: 16, q5_0: 2, q4_0: 1 }[type];
-      const bytes = new Uint8Array(POOL_BLOCKS * size);
-      for (let b = 0; b < bytes.length; b += size) {
-        bytes.set(half(scale() / steps), b);
-        for (let i = 2; i < size; i++) bytes[b + i] = next() >>> 13;
-      }
-      return bytes;
-    }
-    case 'q6_k': {
-      const { bytes: size } = BLOCKS.q6_k;
-      const bytes = new Uint8Array(POOL_BLOCKS * size);
-      for (let b = 0; b < bytes.length; b += size) {
-        for (let i = 0; i < 192; i++) bytes[b + i] = next() >>> 13;
-        for (let i = 192; i < 208; i++) bytes[b + i] = 64 + ((next() >>> 13) % 64);
-        bytes.set(half(scale() / 256), b + 208);
-      }
-      return bytes;
-    }
-    default:
-      throw new InputError(`synth: no random blocks of type ${type}: use ${SYNTH_TYPES.join(', ')}`);
-  }
-}
-
-function* repeat(bytes: Uint8Array, total: number): Generator<Uint8Array> {
-  for (let left = total; left > 0; left -= bytes.length) yield left < bytes.length ? bytes.subarray(0, left) : bytes;
 }
