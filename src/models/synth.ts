@@ -4,9 +4,9 @@ import { InputError } from '../errors.ts';
 import { ggufHead, padding, tensorBytes, type WriteTensor, type WriteValue } from '../formats/ggufWriter.ts';
 import { BLOCKS, type StorageType } from '../formats/tensors.ts';
 import type { Json } from './config.ts';
-import { dynamicVariant } from './synthPredictors.ts';
 import { phi2Family } from './synthPhi2.ts';
 import { POOL_BLOCKS, type PoolFill, pool, repeat } from './synthPool.ts';
+import { dynamicVariant } from './synthPredictors.ts';
 import { MQT_VARIANT, type SynthVariant, UHD_PAPER_VARIANT, UHD_VARIANT } from './synthResamplers.ts';
 
 export interface LanguageShape {
