@@ -65,7 +65,6 @@ interface Cost {
   readonly pagesMB: number;
 }
 
-const NONE = { weightGB: 0, kvMB: 0, pagesMB: 0 };
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
