@@ -103,8 +103,15 @@ test('score gives log-probabilities and DPO margins', () =>
       .split('\n')
       .map((l) => JSON.parse(l)) as [
       { tokens: { logp: number }[]; sum: number; count: number },
-      { margin: number; logprob: { chosen: number }; reference: { chosen: number } },
+      {
+        margin: number;
+        logprob: { chosen: number };
+        reference: { chosen: number };
+        distance: { rejected: { klTeacherStudent: number; teacherEntropy: number } };
+      },
     ];
+    assert.ok(pair.distance.rejected.teacherEntropy > 0);
+    assert.equal(pair.distance.rejected.klTeacherStudent, 0);
     assert.equal(answer.tokens.length, answer.count);
     assert.ok(answer.sum < 0 && answer.tokens.every((t) => t.logp <= 0));
     // The reference is the same model: it prefers neither.

@@ -6,10 +6,11 @@ import type { Platform } from './runtime/platform.ts';
 
 export * from './errors.ts';
 export type { Chunk, FinishReason, GenerateOptions, Usage } from './generate/generate.ts';
+export type { Distance } from './generate/score.ts';
 export type { ImageRows } from './generate/session.ts';
 export type { RgbImage } from './image/image.ts';
 export type { ImageInput } from './image/load.ts';
-export type { ChatOptions, LoadOptions } from './llava.ts';
+export type { AnswerScore, ChatOptions, LoadOptions, ScoreOptions } from './llava.ts';
 export type { Message, MessagePart } from './messages.ts';
 export type { PictureOptions, PictureView } from './models/model.ts';
 export type { ModelSource } from './models/open.ts';

@@ -6,7 +6,7 @@ import { chatFormat, type FormatOptions } from './chat/modelFormat.ts';
 import { sha256 } from './digest.ts';
 import { InputError } from './errors.ts';
 import { type Account, type Chunk, type GenerateOptions, generate, newAccount, newSpent } from './generate/generate.ts';
-import { IGNORED, tokenLogProbs } from './generate/score.ts';
+import { type Distance, distance, IGNORED, type ScoredSequence, tokenLogProbs } from './generate/score.ts';
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
 import { decodeState, encodeState, type StateOwner } from './generate/state.ts';
 import { kvBytes } from './graph/kv.ts';
@@ -14,6 +14,7 @@ import type { RgbImage } from './image/image.ts';
 import { type ImageInput, loadImage } from './image/load.ts';
 import { imagesOf, isEncoded, type Message, type MessageWith, textual, withPictures } from './messages.ts';
 import { checkpointDigest } from './models/checkpointDigest.ts';
+import { concat } from './models/concat.ts';
 import type { Checkpoint, EncodeOptions, Model, ModelOptions, PictureOptions, PictureView } from './models/model.ts';
 import { type CheckpointOptions, type ModelSource, openCheckpointFrom } from './models/open.ts';
 import { openModel } from './models/registry.ts';
@@ -41,8 +42,22 @@ export interface ChatOptions extends GenerateOptions, PictureOptions {
   readonly onImage?: (done: number, total: number) => void;
 }
 
+export interface ScoreOptions {
+  /** A second model: how far this one is from it is in the score. Logits of all rows of both are held: rows x vocabulary x 4 bytes each. */
+  readonly teacher?: Llava;
+  readonly signal?: AbortSignal;
+}
+
+interface Scored {
+  readonly score: AnswerScore;
+  readonly sequence: ScoredSequence;
+}
+
 /** Natural logarithms. */
 export interface AnswerScore {
+  /** Of the teacher, where one was given, and the distance from it. */
+  readonly teacher?: AnswerScore;
+  readonly distance?: Distance;
   readonly tokens: readonly { readonly id: number; readonly text: string; readonly logp: number }[];
   readonly sum: number;
   readonly count: number;
@@ -133,10 +148,10 @@ export class Llava implements AsyncDisposable {
   }
 
   /** What the model thinks of the answer that ends the conversation: the log-probability of each of its tokens, end token included. */
-  async score(messages: readonly Message[], options: { readonly signal?: AbortSignal } = {}): Promise<AnswerScore> {
+  async score(messages: readonly Message[], options: ScoreOptions = {}): Promise<AnswerScore> {
     if (messages.at(-1)?.role !== 'assistant')
       throw new InputError('score: the last message: got none of the assistant, an answer is expected');
-    for await (const result of this.#exclusive(() => once(() => this.#score(messages, options.signal)))) return result;
+    for await (const result of this.#exclusive(() => once(() => this.#score(messages, options)))) return result;
     throw new InputError('score: gave no result');
   }
 
@@ -233,7 +248,22 @@ export class Llava implements AsyncDisposable {
     }
   }
 
-  async #score(messages: readonly Message[], signal?: AbortSignal): Promise<AnswerScore> {
+  async #score(messages: readonly Message[], { signal, teacher }: ScoreOptions): Promise<AnswerScore> {
+    const own = await this.#sequence(messages, teacher !== undefined, signal);
+    if (!teacher) return own.score;
+    // Its own turn is running: another one would wait for it.
+    const other = teacher === this ? own : await teacher.#taught(messages, signal);
+    return { ...own.score, teacher: other.score, distance: distance(own.sequence, other.sequence) };
+  }
+
+  /** The same for a student, after what the model is doing. */
+  async #taught(messages: readonly Message[], signal?: AbortSignal): Promise<Scored> {
+    for await (const result of this.#exclusive(() => once(() => this.#sequence(messages, true, signal)))) return result;
+    throw new InputError('score: gave no result');
+  }
+
+  /** Scores the answer; `keep`: with the logits of all rows. */
+  async #sequence(messages: readonly Message[], keep: boolean, signal?: AbortSignal): Promise<Scored> {
     const images: ImageRows[] = [];
     for (const input of messages.flatMap(imagesOf))
       images.push(
@@ -253,6 +283,9 @@ export class Llava implements AsyncDisposable {
     );
     const { vocabulary } = this.model.decoder.backbone;
     const logps: number[] = [];
+    const kept: Float32Array[] = [];
+    if (keep && this.model.decoder.dropsRows)
+      throw new InputError(`score: ${this.model.name} drops rows: there are no logits of all rows to compare with a teacher's`);
     // Where rows are dropped, what stays of the picture and of the answer is decided as it would be while answering.
     if (this.model.decoder.dropsRows) {
       let { logits } = await this.#session.prefill(pieces.slice(0, from), { ...(signal && { signal }) });
@@ -267,13 +300,15 @@ export class Llava implements AsyncDisposable {
           // Row i predicts row i + 1: the first label of a slice is not looked at.
           const own = labels.slice(at, at + rows + 1);
           const data = this.engine.read(program, 'logits');
+          if (keep) kept.push(data);
           logps.push(...tokenLogProbs({ data, vocabulary }, own.length > rows ? own : [...own, IGNORED]));
         },
         { ...(signal && { signal }) },
       );
     const tokens = ids.slice(from).map((id, i) => ({ id, text: this.tokenizer.decode([id], { special: true }), logp: logps[i]! }));
     const sum = logps.reduce((a, b) => a + b, 0);
-    return { tokens, sum, count: tokens.length, mean: sum / tokens.length, perplexity: Math.exp(-sum / tokens.length) };
+    const score = { tokens, sum, count: tokens.length, mean: sum / tokens.length, perplexity: Math.exp(-sum / tokens.length) };
+    return { score, sequence: { ids, labels, data: concat(kept), vocabulary } };
   }
 
   async #owner(): Promise<StateOwner> {

@@ -142,7 +142,7 @@ program
   .argument('<model>', 'GGUF file or hub directory')
   .argument('<file>', 'JSON lines: question, answer (or chosen, rejected), image?')
   .option('--mmproj <path>', 'projector file of a llama.cpp pair')
-  .option('--reference <model>', 'reference model of DPO')
+  .option('--reference <model>', 'reference model of DPO, teacher of distillation: the distance from it is given too')
   .option('--beta <b>', 'temperature of DPO', number('--beta'), 0.1)
   .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
   .action(score);

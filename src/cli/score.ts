@@ -2,6 +2,8 @@
 //
 //   { "image"?, "question", "answer" }                -> { "tokens": [{ "id", "text", "logp" }], "sum", "mean", "perplexity", ... }
 //   { "image"?, "question", "chosen", "rejected" }    -> { "logprob", "margin", "loss", ... }: DPO, against --reference where given
+//
+// With --reference also its own score and the distance from it (LLaVA-MoD's mimic distillation), of pairs by answer.
 
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -35,15 +37,16 @@ export async function score(model: string, file: string, o: ScoreOptions): Promi
 }
 
 async function scored(policy: Llava, reference: Llava | undefined, line: Line, folder: string, beta: number): Promise<object> {
-  const of = (m: Llava, answer: string) => m.score(messages(line, answer, folder));
-  if (line.answer !== undefined) return of(policy, line.answer);
-  const pair = async (m: Llava): Promise<Preference> => ({
-    chosen: (await of(m, line.chosen!)).sum,
-    rejected: (await of(m, line.rejected!)).sum,
-  });
-  const own = await pair(policy);
-  const other = reference && (await pair(reference));
-  return { logprob: own, ...(other && { reference: other }), ...dpo(own, other, beta) };
+  const of = (answer: string) => policy.score(messages(line, answer, folder), reference && { teacher: reference });
+  if (line.answer !== undefined) {
+    const { teacher, ...own } = await of(line.answer);
+    return { ...own, ...(teacher && { reference: teacher }) };
+  }
+  const [chosen, rejected] = [await of(line.chosen!), await of(line.rejected!)];
+  const own: Preference = { chosen: chosen.sum, rejected: rejected.sum };
+  const other = chosen.teacher && rejected.teacher && { chosen: chosen.teacher.sum, rejected: rejected.teacher.sum };
+  const apart = reference && { distance: { chosen: chosen.distance, rejected: rejected.distance } };
+  return { logprob: own, ...(other && { reference: other }), ...apart, ...dpo(own, other, beta) };
 }
 
 function messages({ image, question }: Line, answer: string, folder: string): Message[] {

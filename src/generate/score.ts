@@ -84,6 +84,44 @@ export function meanOver(values: ArrayLike<number>, labels: ArrayLike<number>, w
   return sum / count;
 }
 
+/** A scored sequence with the logits of all its rows. */
+export interface ScoredSequence extends Logits {
+  /** Token ids, -200 where a picture stands. */
+  readonly ids: readonly number[];
+  /** One a row: the id of an answer's token, or IGNORED. */
+  readonly labels: readonly number[];
+}
+
+/** How far a student is from its teacher over one answer: means over rows that predict its tokens, unless said otherwise. Natural logarithms. */
+export interface Distance {
+  /** Cross entropy over the rows at the answer's tokens, as LLaVA-MoD trains (mimic distillation), and over all rows. */
+  readonly alignLoss: number;
+  readonly alignLossAll: number;
+  readonly klTeacherStudent: number;
+  readonly klStudentTeacher: number;
+  readonly crossEntropy: number;
+  readonly teacherEntropy: number;
+}
+
+/** Throws InputError when the two saw different tokens or numbers of rows. */
+export function distance(student: ScoredSequence, teacher: ScoredSequence): Distance {
+  const at = student.ids.findIndex((id, i) => id !== teacher.ids[i]);
+  if (at >= 0 || student.ids.length !== teacher.ids.length)
+    throw new InputError(
+      `score: the two models have other tokens: got ${student.ids.length} and ${teacher.ids.length}, first apart at ${at}: equal tokenizers and templates are expected`,
+    );
+  const d = divergence(student, teacher);
+  const next = (values: Float64Array) => meanOver(values, student.labels, 'next');
+  return {
+    alignLoss: meanOver(d.crossEntropy, student.labels, 'response'),
+    alignLossAll: meanOver(d.crossEntropy, student.labels, 'all'),
+    klTeacherStudent: next(d.klTeacherStudent),
+    klStudentTeacher: next(d.klStudentTeacher),
+    crossEntropy: next(d.crossEntropy),
+    teacherEntropy: next(d.teacherEntropy),
+  };
+}
+
 /** Summed log-probabilities of the better and the worse answer. */
 export interface Preference {
   readonly chosen: number;

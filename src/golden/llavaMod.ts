@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { conversation } from '../chat/conversations.ts';
 import { parsePrompt } from '../chat/imagePrompt.ts';
 import { labelledIds } from '../chat/labels.ts';
-import { divergence, dpo, IGNORED, type Logits, meanOver, tokenLogProbs } from '../generate/score.ts';
+import { distance, divergence, dpo, IGNORED, type Logits, tokenLogProbs } from '../generate/score.ts';
 import { Session } from '../generate/session.ts';
 import { concat } from '../models/concat.ts';
 import { localFolder } from '../runtime/nodeFiles.ts';
@@ -65,9 +65,11 @@ const pair: CaseRunner = {
       cmp.close(`${answer}.kl_st`, Float32Array.from(d.klStudentTeacher));
       cmp.close(`${answer}.cross_entropy`, Float32Array.from(d.crossEntropy));
       cmp.close(`${answer}.teacher_entropy`, Float32Array.from(d.teacherEntropy));
-      one('align_loss.response', meanOver(d.crossEntropy, expanded, 'response'));
-      one('align_loss.all', meanOver(d.crossEntropy, expanded, 'all'));
-      one('kl_ts.mean_next_token', meanOver(d.klTeacherStudent, expanded, 'next'));
+      const ids = [...integers(inputs, `${answer}.input_ids`)];
+      const apart = distance({ ...policy[answer], ids, labels: expanded }, { ...reference[answer], ids, labels: expanded });
+      one('align_loss.response', apart.alignLoss);
+      one('align_loss.all', apart.alignLossAll);
+      one('kl_ts.mean_next_token', apart.klTeacherStudent);
     }
     const sums = (model: typeof policy) => ({ chosen: model.chosen.sum, rejected: model.rejected.sum });
     const p = dpo(sums(policy), sums(reference), c.params.beta as number, c.params.label_smoothing as number);
