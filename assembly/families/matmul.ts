@@ -10,11 +10,11 @@
 
 import { Brain, Half, rowF16, unpackF16 } from '../kernels/matmul/matmulF16.ts';
 import { rowF32, tileF32 } from '../kernels/matmul/matmulF32.ts';
-import { rowQ4, unpackQ4 } from '../kernels/matmul/matmulQ4.ts';
+import { One, rowQ4, Two, unpackQ4 } from '../kernels/matmul/matmulQ4.ts';
 import { rowQ8, tileQ8, unpackQ8 } from '../kernels/matmul/matmulQ8.ts';
 import { COLS, IN0, IN1, OUT, P0, P1, P2, P3, ROWS, SCRATCH, SCRATCH_STRIDE } from '../program.ts';
 import { firstRow } from '../split.ts';
-import { PACKED_BF16, PACKED_F16, PACKED_F32, PACKED_Q4_1, PACKED_Q8 } from '../storage.ts';
+import { PACKED_BF16, PACKED_F16, PACKED_F32, PACKED_Q4, PACKED_Q4_1, PACKED_Q8 } from '../storage.ts';
 import { blockAt, hasMins, hasTable, isSuper } from './blocks.ts';
 import { CONSTANTS, constants, HALF_MASK } from './constants.ts';
 import { MINS, PANEL, Q4_GROUP, Q8_BYTES, Q8_GROUP, STRETCH, SUPER_BYTES } from './layouts.ts';
@@ -54,7 +54,7 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
   for (let first: usize = 0; first < <usize>rows; first += step) {
     const count = min(step, <usize>rows - first);
     const tiled = count & ~3;
-    const pairs = short && tiled == 0;
+    const pairs = (short || packed == PACKED_Q4) && tiled == 0;
     const x = load<usize>(op, IN0) + first * stride;
     for (let g = firstRow(groups, thread, threads); g < lastGroup; g += pairs ? 2 : 1) {
       const two = pairs && g + 1 < lastGroup;
@@ -113,7 +113,8 @@ export function matmul(op: usize, thread: i32, threads: i32, packed: i32): void 
             break;
           default:
             if (blocks) rowBlock(packed, w, a, cols >> 5, s, minSums + (r << 5), c);
-            else rowQ4(w, a, units, s, c);
+            else if (two) rowQ4<Two>(w, w + units * unit, a, units, s, s + (count << 5), c);
+            else rowQ4<One>(w, w, a, units, s, s, c);
             break;
         }
       }

@@ -9,7 +9,7 @@
 // Per block of 32: sum += float(integer dot) * (d_w * d_x), blocks in order: every tile shape and build gives the same bits.
 
 import { HALF_MASK, HALF_SCALE, halvesHigh, halvesLow, NIBBLES, ONES } from '../../families/constants.ts';
-import { PANEL_BLOCK, Q4_GROUP, Q8_BYTES } from '../../families/layouts.ts';
+import { PANEL_BLOCK, Q4_GROUP, Q8_BYTES, WORDS } from '../../families/layouts.ts';
 import { matmul } from '../../families/matmul.ts';
 import { PACKED_Q4 } from '../../storage.ts';
 
@@ -52,50 +52,85 @@ export function unpackQ4(w: usize, blocks: usize, panel: usize, c: usize): void 
   }
 }
 
-/** 8 outputs x 1 row. */
-export function rowQ4(w: usize, x: usize, blocks: usize, sums: usize, c: usize): void {
+// How many groups a row is multiplied with at once, as classes without fields: constants wherever rowQ4 is compiled for one of them.
+
+export class One {
+  two(): bool {
+    return false;
+  }
+}
+export class Two {
+  two(): bool {
+    return true;
+  }
+}
+
+/** 8 outputs x 1 row, or 2 groups of 8: then a word of activations serves 4 vectors. */
+export function rowQ4<F>(w: usize, w1: usize, x: usize, blocks: usize, sums: usize, sums1: usize, c: usize): void {
   let f0 = f32x4.splat(0),
-    f1 = f0;
+    f1 = f0,
+    f2 = f0,
+    f3 = f0;
+  const two = changetype<F>(0).two();
   const mask = v128.load(c, NIBBLES);
-  const halfMask = v128.load(c, HALF_MASK),
-    halfScale = v128.load(c, HALF_SCALE);
-  for (const end = w + blocks * Q4_GROUP; w < end; w += Q4_GROUP, x += Q8_BYTES) {
+  for (const end = w + blocks * Q4_GROUP; w < end; x += Q8_BYTES) {
     let s0 = v128.load32_splat(x, 4),
-      s1 = s0;
-    for (let p: usize = 0; p < 4; p++) {
-      const a = v128.load(w + (p << 5), 16),
-        b = v128.load(w + (p << 5), 32);
-      if (ASC_FEATURE_RELAXED_SIMD) {
-        const lo = v128.load32_splat(x + (p << 2), 8),
-          hi = v128.load32_splat(x + (p << 2), 24);
-        s0 = i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(lo, v128.and(a, mask)));
-        s1 = i16x8.add(s1, i16x8.relaxed_dot_i8x16_i7x16_s(lo, v128.and(b, mask)));
-        s0 = i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(hi, v128.and(i16x8.shr_u(a, 4), mask)));
-        s1 = i16x8.add(s1, i16x8.relaxed_dot_i8x16_i7x16_s(hi, v128.and(i16x8.shr_u(b, 4), mask)));
-      } else {
-        const k02 = v128.load32_splat(x + (p << 3), 8),
-          k13 = v128.load32_splat(x + (p << 3), 12);
-        s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.and(a, mask), k02));
-        s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.and(b, mask), k02));
-        s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(a, 8), mask), k13));
-        s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(b, 8), mask), k13));
-        const h02 = v128.load32_splat(x + (p << 3), 40),
-          h13 = v128.load32_splat(x + (p << 3), 44);
-        s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(a, 4), mask), h02));
-        s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(b, 4), mask), h02));
-        s0 = i32x4.add(s0, i32x4.dot_i16x8_s(i16x8.shr_u(a, 12), h13));
-        s1 = i32x4.add(s1, i32x4.dot_i16x8_s(i16x8.shr_u(b, 12), h13));
-      }
-    }
-    if (ASC_FEATURE_RELAXED_SIMD) {
-      s0 = i32x4.dot_i16x8_s(s0, v128.load(c, ONES));
-      s1 = i32x4.dot_i16x8_s(s1, v128.load(c, ONES));
-    }
-    const h = v128.load(w),
+      s1 = s0,
+      s2 = s0,
+      s3 = s0;
+    const scales = w,
+      scales1 = w1,
       d = v128.load32_splat(x);
-    f0 = f32x4.add(f0, f32x4.mul(f32x4.convert_i32x4_s(s0), f32x4.mul(halvesLow(h, halfMask, halfScale), d)));
-    f1 = f32x4.add(f1, f32x4.mul(f32x4.convert_i32x4_s(s1), f32x4.mul(halvesHigh(h, halfMask, halfScale), d)));
+    for (let at = x + 8, last = w + 128; w < last; w += 32, w1 += 32) {
+      const u = v128.load32_splat(at),
+        u1 = ASC_FEATURE_RELAXED_SIMD ? u : v128.load32_splat(at, 4);
+      const z = v128.load32_splat(at + (WORDS << 1)),
+        z1 = ASC_FEATURE_RELAXED_SIMD ? z : v128.load32_splat(at + (WORDS << 1), 4);
+      let n = v128.load(w, 16);
+      s0 = high(low(s0, n, u, u1, mask), n, z, z1, mask);
+      n = v128.load(w, 32);
+      s1 = high(low(s1, n, u, u1, mask), n, z, z1, mask);
+      if (two) {
+        n = v128.load(w1, 16);
+        s2 = high(low(s2, n, u, u1, mask), n, z, z1, mask);
+        n = v128.load(w1, 32);
+        s3 = high(low(s3, n, u, u1, mask), n, z, z1, mask);
+      }
+      at += ASC_FEATURE_RELAXED_SIMD ? 4 : 8;
+    }
+    w += 16;
+    w1 += 16;
+    const halfMask = v128.load(c, HALF_MASK),
+      halfScale = v128.load(c, HALF_SCALE);
+    let h = v128.load(scales);
+    f0 = f32x4.add(f0, f32x4.mul(whole(s0, c), f32x4.mul(halvesLow(h, halfMask, halfScale), d)));
+    f1 = f32x4.add(f1, f32x4.mul(whole(s1, c), f32x4.mul(halvesHigh(h, halfMask, halfScale), d)));
+    if (!two) continue;
+    h = v128.load(scales1);
+    f2 = f32x4.add(f2, f32x4.mul(whole(s2, c), f32x4.mul(halvesLow(h, halfMask, halfScale), d)));
+    f3 = f32x4.add(f3, f32x4.mul(whole(s3, c), f32x4.mul(halvesHigh(h, halfMask, halfScale), d)));
   }
   v128.store(sums, f0);
   v128.store(sums, f1, 16);
+  if (!two) return;
+  v128.store(sums1, f2);
+  v128.store(sums1, f3, 16);
+}
+
+/** Low nibbles times columns of the first half of a block: one word of activations, or two of even and odd columns. */
+function low(sum: v128, n: v128, x: v128, odd: v128, mask: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x, v128.and(n, mask)));
+  sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.and(n, mask), x));
+  return i32x4.add(sum, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(n, 8), mask), odd));
+}
+
+/** High nibbles, of the second half. */
+function high(sum: v128, n: v128, x: v128, odd: v128, mask: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x, v128.and(i16x8.shr_u(n, 4), mask)));
+  sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(n, 4), mask), x));
+  return i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.shr_u(n, 12), odd));
+}
+
+function whole(dots: v128, c: usize): v128 {
+  return f32x4.convert_i32x4_s(ASC_FEATURE_RELAXED_SIMD ? i32x4.dot_i16x8_s(dots, v128.load(c, ONES)) : dots);
 }
