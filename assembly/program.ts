@@ -40,6 +40,7 @@ export const P13 = 124;
 
 // FLAGS
 export const BARRIER = 1; // all threads meet after this op
+export const HOST_BARRIER = 2; // the same, but the host makes them meet: profiling
 
 // Control block: words on cache lines of their own. Nothing lives below 1024 (the compiler folds small offsets into loads).
 export const BARRIER_COUNT = 1024;

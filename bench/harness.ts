@@ -9,9 +9,9 @@ import { Graph } from '../src/graph/graph.ts';
 import type { Op } from '../src/graph/op.ts';
 import { plan } from '../src/graph/plan.ts';
 import { type Dim, type DType, maxOf, maxSize, type Tensor } from '../src/graph/tensor.ts';
+import type { Roofline } from '../src/profile/roofline.ts';
 import type { Engine, Program } from '../src/runtime/engine.ts';
 import type { Build } from '../src/runtime/platform.ts';
-import type { Roofline } from './roofline.ts';
 
 export interface Case {
   /** Which model does this, and how large: `Vicuna-7B, 1 row`. */

@@ -6,10 +6,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { builds } from '../kernels-tests/harness.ts';
+import { measureRoofline, type Roofline, rooflineUrl } from '../src/profile/roofline.ts';
 import type { Build } from '../src/runtime/platform.ts';
 import { compare } from './compare.ts';
 import { type Case, line, measure, type Result } from './harness.ts';
-import { measureRoofline, type Roofline } from './roofline.ts';
 
 const { values } = parseArgs({
   options: {
@@ -29,7 +29,7 @@ const results: Result[] = [];
 
 print(`${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.versions.node}, V8 ${process.versions.v8}, one thread, medians`);
 for (const build of chosen) {
-  const r = await measureRoofline(build);
+  const r = measureRoofline(build, await readFile(rooflineUrl(build)));
   rooflines.set(build, r);
   print(
     `roofline       ${build.padEnd(7)} f32 ${r.f32.toFixed(1)} GMAC/s, i8 ${r.i8.toFixed(1)} GMAC/s, memory ${r.memory.toFixed(1)} GB/s`,

@@ -1,4 +1,5 @@
-// Compiles the kernels: one wasm per target of asconfig.json, only where a source is newer than the result.
+// Compiles the kernels: one wasm per target of asconfig.json; and the micro-kernels that measure the machine's peaks. Only where a source
+// is newer than the result. Usage: node build-wasm.mjs [TARGET...]; default: all.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -10,10 +11,16 @@ const newest = (path) =>
   statSync(path).isDirectory() ? Math.max(0, ...readdirSync(path).map((f) => newest(join(path, f)))) : statSync(path).mtimeMs;
 const sources = Math.max(newest('assembly'), newest('asconfig.json'));
 
-for (const target of process.argv.slice(2).length ? process.argv.slice(2) : ['simd', 'relaxed', 'debug']) {
-  const out = `build/wasm/kernels.${target}.wasm`;
-  if (existsSync(out) && statSync(out).mtimeMs > sources) continue;
-  const { status } = spawnSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', 'assembly/index.ts', '--target', target], {
+const chosen = process.argv.slice(2);
+const builds = [
+  ...['simd', 'relaxed', 'debug'].map((target) => ({ name: 'kernels', target, from: ['assembly/index.ts'] })),
+  ...['simd', 'relaxed'].map((target) => ({ name: 'roofline', target, from: ['--config', 'assembly/roofline.json'] })),
+];
+
+for (const { name, target, from } of builds) {
+  const out = `build/wasm/${name}.${target}.wasm`;
+  if ((chosen.length && !chosen.includes(target)) || (existsSync(out) && statSync(out).mtimeMs > sources)) continue;
+  const { status } = spawnSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', ...from, '--target', target], {
     stdio: 'inherit',
   });
   if (status !== 0) process.exit(status ?? 1);

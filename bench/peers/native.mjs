@@ -1,96 +1,73 @@
-// node-llama-cpp (native llama.cpp) against pumice: one GGUF language model, one thread, CPU time.
-//   node bench/peers/native.mjs MODEL.gguf [--prompt 256] [--tokens 32] [--rounds 3]
-// Needs node-llama-cpp where Node finds it: see bench/peers/README.md.
+// node-llama-cpp (native llama.cpp) in Node: one GGUF language model.
+//   node bench/peers/native.mjs MODEL.gguf [--threads 1] [--prompt 256] [--tokens 32] [--rounds 3]
 
 import { parseArgs } from 'node:util';
+import { getLlama } from 'node-llama-cpp';
 import { Session } from '../../build/src/generate/session.js';
 import { Llava } from '../../build/src/index.js';
+import { contest, processClock, timed } from './timing.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    threads: { type: 'string', default: '1' },
     prompt: { type: 'string', default: '256' },
     tokens: { type: 'string', default: '32' },
     rounds: { type: 'string', default: '3' },
   },
 });
 const path = positionals[0];
-const [promptRows, tokens, rounds] = [values.prompt, values.tokens, values.rounds].map(Number);
-const prompt = Array.from({ length: promptRows }, (_, i) => 300 + ((i * 7919) % 20000));
-
-/** CPU milliseconds of this process, all threads. */
-const cpu = () => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-};
-const median = (xs) => [...xs].sort((a, b) => a - b)[Math.floor(xs.length / 2)];
-async function timed(body) {
-  const c = cpu();
-  const w = performance.now();
-  await body();
-  return { cpu: cpu() - c, wall: performance.now() - w };
-}
+const [threads, rows, tokens, rounds] = [values.threads, values.prompt, values.tokens, values.rounds].map(Number);
+const words = (vocabulary) => Array.from({ length: rows }, (_, i) => 260 + ((i * 7919) % (vocabulary - 260)));
+const context = rows + tokens + 8;
 
 async function pumice() {
-  const w = performance.now();
-  const model = await Llava.load(path, { threads: 0, context: promptRows + tokens + 8, conversation: 'vicuna_v1' });
-  const loadMs = performance.now() - w;
-  const session = new Session(model.programs, model.model.decoder);
+  const llava = await Llava.load(path, { threads: threads === 1 ? 0 : threads, context, conversation: 'vicuna_v1' });
+  const session = new Session(llava.programs, llava.model.decoder);
+  const prompt = words(llava.model.decoder.backbone.vocabulary);
   return {
-    name: `pumice, ${model.engine.build} build`,
-    loadMs,
+    prompt,
     prefill: async () => {
       session.truncate(0);
       await session.prefill(prompt);
     },
     decode: async () => {
-      for (let i = 0; i < tokens; i++) await session.step(400 + i);
-      session.truncate(promptRows);
+      for (let i = 0; i < tokens; i++) await session.step(270 + i);
+      session.truncate(rows);
     },
-    close: () => model.dispose(),
   };
 }
 
-async function native() {
-  const { getLlama } = await import('node-llama-cpp');
-  const llama = await getLlama({ gpu: false, build: 'never', maxThreads: 1, logLevel: 'error' });
-  const w = performance.now();
+async function native(prompt) {
+  const llama = await getLlama({ gpu: false, build: 'never', maxThreads: threads, logLevel: 'error' });
   const model = await llama.loadModel({ modelPath: path, gpuLayers: 0, useMmap: false });
-  const loadMs = performance.now() - w;
-  const context = await model.createContext({ contextSize: promptRows + tokens + 8, batchSize: 512, threads: 1, flashAttention: true });
-  const sequence = context.getSequence();
+  const ready = await model.createContext({ contextSize: context, batchSize: 512, threads, flashAttention: true });
+  const sequence = ready.getSequence();
   return {
-    name: `node-llama-cpp (${llama.cpuMathCores} cores seen), 1 thread`,
-    loadMs,
     prefill: async () => {
       await sequence.clearHistory();
       await sequence.evaluateWithoutGeneratingNewTokens(prompt);
     },
     decode: async () => {
-      for (let i = 0; i < tokens; i++) await sequence.evaluateWithoutGeneratingNewTokens([400 + i]);
-      await sequence.eraseContextTokenRanges([{ start: promptRows, end: promptRows + tokens }]);
+      for (let i = 0; i < tokens; i++) await sequence.evaluateWithoutGeneratingNewTokens([270 + i]);
+      await sequence.eraseContextTokenRanges([{ start: rows, end: rows + tokens }]);
     },
-    close: () => llama.dispose(),
   };
 }
 
-const peers = [await pumice(), await native()];
-const runs = peers.map(() => ({ prefill: [], decode: [] }));
-for (let r = -1; r < rounds; r++) {
-  // In turn, so that the machine's moods hit both; round -1 warms up.
-  for (const [i, p] of peers.entries()) {
-    const prefill = await timed(p.prefill);
-    const decode = await timed(p.decode);
-    if (r < 0) continue;
-    runs[i].prefill.push(prefill.cpu);
-    runs[i].decode.push(decode.cpu);
-  }
-}
-const rates = runs.map((r) => ({ prefill: (promptRows * 1000) / median(r.prefill), decode: (tokens * 1000) / median(r.decode) }));
-console.log('| | load ms | prefill tokens/CPU-s | decode tokens/CPU-s |\n|---|---|---|---|');
-peers.forEach((p, i) => {
-  console.log(`| ${p.name} | ${p.loadMs.toFixed(0)} | ${rates[i].prefill.toFixed(1)} | ${rates[i].decode.toFixed(2)} |`);
+const ours = await pumice();
+const theirs = await native(ours.prompt);
+const both = (side) => async () => ({ prefill: await timed(processClock, side.prefill), decode: await timed(processClock, side.decode) });
+await contest({
+  peer: 'native llama.cpp (node-llama-cpp 3.22.1)',
+  threads,
+  unit: 'tokens',
+  rounds,
+  phases: {
+    prefill: { what: `prefill of ${rows} tokens`, amount: rows, goal: 0.5 },
+    decode: { what: `decode after ${rows} tokens`, amount: tokens, goal: 1 },
+  },
+  ours: both(ours),
+  theirs: both(theirs),
 });
-console.log(`| ratio | | ${(rates[0].prefill / rates[1].prefill).toFixed(2)} | ${(rates[0].decode / rates[1].decode).toFixed(2)} |`);
-await Promise.all(peers.map((p) => p.close()));
 process.exit(0);

@@ -87,6 +87,7 @@ asking(program.command('run').description('answer a question about a picture (or
   .action(run);
 
 asking(program.command('profile').description('answer a question and show where the time went'))
+  .addOption(new Option('--by <group>', 'what the table sums up').choices(['op', 'layer', 'section', 'program']).default('op'))
   .option('--html <file>', 'write a page with charts')
   .option('--trace <file>', 'write a Chrome trace (opens in Perfetto)')
   .option('--save <file>', 'write the sums, to compare with later')

@@ -1,19 +1,15 @@
 // `pumice run`: one question, one answer.
 
-import { readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { InputError } from '../errors.ts';
+import { readFile } from 'node:fs/promises';
 import { Llava, type LoadOptions, type MessagePart, type PictureOptions, type Usage } from '../index.ts';
 import { parsePruning } from '../models/pruning.ts';
-import { diffTable, type SavedProfile } from '../profile/diff.ts';
 import { Profile } from '../profile/profile.ts';
-import { htmlReport } from '../profile/report.ts';
 import { embedded } from './embedded.ts';
+import { type ProfileOptions, report } from './profile.ts';
 import { progress } from './progress.ts';
 import { writeWhole } from './writeFile.ts';
 
-export interface RunOptions {
+export interface RunOptions extends ProfileOptions {
   readonly image: readonly string[];
   readonly model?: string;
   readonly mmproj?: string;
@@ -49,20 +45,10 @@ export interface RunOptions {
   readonly saveState?: string;
   readonly json?: boolean;
   readonly stats?: boolean;
-  /** Per-op times on stderr. */
-  readonly profile?: boolean;
-  /** File for a Chrome trace. */
-  readonly trace?: string;
-  /** File for a page with charts. */
-  readonly html?: string;
-  /** File for the sums, to compare with later. */
-  readonly save?: string;
-  /** File of an earlier `save`. */
-  readonly diff?: string;
 }
 
 /** `pumice profile`: the same run with a profile. */
-export const profile = (question: string | undefined, o: RunOptions): Promise<void> => run(question, { ...o, profile: !o.diff });
+export const profile = (question: string | undefined, o: RunOptions): Promise<void> => run(question, { ...o, profile: true });
 
 export async function run(question: string | undefined, o: RunOptions): Promise<void> {
   const controller = new AbortController();
@@ -84,7 +70,7 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
       signal: controller.signal,
     });
     const loadMs = performance.now() - started;
-    const profiling = o.profile || o.trace || o.html || o.save || o.diff ? new Profile(llava.programs, llava.vision) : undefined;
+    const profiling = o.profile || o.trace ? new Profile(llava.programs, llava.vision) : undefined;
     // Loaded only where it is asked for: jimp is large.
     const drawings = o.explain === undefined ? undefined : new (await import('./explain.ts')).Drawings();
     const before = o.state === undefined ? [] : await llava.restoreState(await readFile(o.state));
@@ -127,33 +113,14 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
     }
     if (o.explain) await drawings?.write(o.explain);
     if (profiling)
-      await report(profiling, o, [`${model}: ${llava.engine.build} build, ${llava.engine.threads} threads`, stats(usage, loadMs, llava)]);
+      await report(profiling, llava.engine.build, o, [
+        `model ${model}, Node ${process.versions.node}`,
+        ...stats(usage, loadMs, llava).trim().split('\n'),
+      ]);
   } finally {
     bars.stop();
     await llava?.dispose();
     process.removeListener('SIGINT', interrupt);
-  }
-}
-
-/** The browser build of Chart.js: it lies beside the module that the package exports for require. */
-const chartJs = (): string => join(dirname(createRequire(import.meta.url).resolve('chart.js')), 'chart.umd.min.js');
-
-/** Writes what was asked for of a profile. */
-async function report(p: Profile, o: RunOptions, facts: readonly string[]): Promise<void> {
-  if (o.profile) process.stderr.write(p.table());
-  if (o.trace) await writeFile(o.trace, p.trace());
-  if (o.save) await writeFile(o.save, `${JSON.stringify({ version: 1, facts, ops: p.totals('op') } satisfies SavedProfile, null, 1)}\n`);
-  if (o.html) {
-    const chartSource = await readFile(chartJs(), 'utf8');
-    await writeFile(
-      o.html,
-      htmlReport(p, { title: 'pumice profile', facts: facts.flatMap((f) => f.split('\n').filter(Boolean)), chartSource }),
-    );
-  }
-  if (o.diff) {
-    const before = JSON.parse(await readFile(o.diff, 'utf8')) as Partial<SavedProfile>;
-    if (before.version !== 1 || !Array.isArray(before.ops)) throw new InputError(`${o.diff}: is no saved profile: write one with --save`);
-    process.stderr.write(diffTable(before.ops, p.totals('op')));
   }
 }
 

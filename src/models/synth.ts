@@ -73,6 +73,8 @@ const VICUNA_13B = vicuna(5120, 13824, 40, 40);
 /** Models by name: language models, and LLaVAs in one file. `overhead` is the smallest that runs: what is left is the executor's own cost. */
 export const SHAPES: ReadonlyMap<string, LanguageShape> = new Map([
   ['overhead', OVERHEAD],
+  ['llama-block', { hidden: 2048, intermediate: 5632, layers: 1, heads: 32, kvHeads: 4, vocabulary: 320, context: 2048 }],
+  ['llama-0.5b', { hidden: 1024, intermediate: 4096, layers: 24, heads: 16, kvHeads: 4, vocabulary: 32000, context: 2048 }],
   ['llama-1.1b', { hidden: 2048, intermediate: 5632, layers: 22, heads: 32, kvHeads: 4, vocabulary: 32000, context: 2048 }],
   ['vicuna-7b', VICUNA_7B],
   ['vicuna-13b', VICUNA_13B],

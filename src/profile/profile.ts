@@ -1,9 +1,13 @@
-// Where the time goes: per op and per section, from the times of every record that the runner took, and the costs that the graph knows.
+// Where the time goes: per op, per layer and per thread, from the times of every record that the runner took, and the costs that the graph
+// knows. While a run lasts only numbers are kept; sums are made when somebody asks.
 
 import type { SizeOf } from '../graph/op.ts';
+import type { Cell } from '../graph/tensor.ts';
 import type { Program } from '../runtime/engine.ts';
 import type { Programs } from '../runtime/programs.ts';
 import type { RunResult } from '../runtime/runner.ts';
+import type { ThreadTimes } from '../runtime/timed.ts';
+import type { Roofline } from './roofline.ts';
 
 /** One record of one run. */
 export interface Event {
@@ -14,24 +18,50 @@ export interface Event {
   readonly start: number;
   /** By thread, waiting at the barrier included. */
   readonly ms: readonly number[];
+  /** By thread: waiting at the barrier after it. */
+  readonly wait: readonly number[];
   readonly macs: number;
   readonly bytes: number;
+  /** Which multiply-adds: of 8-bit integers, or of floats. */
+  readonly kind: 'i8' | 'f32';
 }
 
-/** A sum over events with the same key. */
+/** A sum over events with the same key. Times are means over the threads, so that they add up to the time of the runs. */
 export interface Total {
   readonly key: string;
   readonly calls: number;
-  /** Time of the slowest thread, which is what a run waits for. */
   readonly ms: number;
+  /** Part of `ms`: waiting for other threads. */
+  readonly waitMs: number;
+  /** Work of the mean thread by work of the slowest: 1 is evenly dealt. */
+  readonly balance: number;
   readonly macs: number;
   readonly bytes: number;
+  /** Milliseconds at the limits of the machine; 0 without a roofline. */
+  readonly limitMs: number;
+}
+
+export type Grouping = 'op' | 'section' | 'layer' | 'program';
+
+/** A run as it was taken: `sizes` are the values of the cells that costs depend on. */
+interface Run {
+  readonly program: Program;
+  readonly name: string;
+  readonly start: number;
+  readonly times: readonly ThreadTimes[];
+  readonly sizes: Int32Array;
 }
 
 export class Profile {
-  readonly events: Event[] = [];
+  /** Peaks of one thread, for shares of what is possible. */
+  roofline: Roofline | undefined;
   readonly #programs: ReadonlySet<Programs>;
   readonly #began: number = performance.now();
+  readonly #runs: Run[] = [];
+  readonly #cells: Map<Program, readonly Cell[]> = new Map();
+  #events: Event[] = [];
+  /** Runs that `#events` holds. */
+  #summed = 0;
 
   /** Attaches itself: from now on every run is timed record by record. */
   constructor(...programs: readonly Programs[]) {
@@ -44,70 +74,136 @@ export class Profile {
     for (const p of this.#programs) p.observer = undefined;
   }
 
-  /** Sums by op, by section, or by program, most time first. */
-  totals(by: 'op' | 'section' | 'program'): Total[] {
-    const sums = new Map<string, { key: string; calls: number; ms: number; macs: number; bytes: number }>();
-    for (const e of this.events) {
-      const key = by === 'op' ? `${e.program}: ${e.op}` : by === 'section' ? `${e.program}: ${e.section}` : e.program;
-      const sum = sums.get(key) ?? { key, calls: 0, ms: 0, macs: 0, bytes: 0 };
-      sum.calls++;
-      sum.ms += Math.max(...e.ms);
-      sum.macs += e.macs;
-      sum.bytes += e.bytes;
-      sums.set(key, sum);
-    }
-    return [...sums.values()].sort((a, b) => b.ms - a.ms);
+  /** All records so far, in the order of the runs. */
+  get events(): readonly Event[] {
+    for (; this.#summed < this.#runs.length; this.#summed++) this.#events.push(...this.#eventsOf(this.#runs[this.#summed]!));
+    return this.#events;
   }
 
-  /** Milliseconds of each thread in all: equal numbers mean that the work was dealt evenly. */
-  threadTimes(): number[] {
-    const sums: number[] = [];
+  /** Threads of the runs. */
+  get threads(): number {
+    return Math.max(1, ...this.#runs.map((r) => r.times.length));
+  }
+
+  /** Sums by op, by section, by layer (the first part of a section), or by program, most time first. */
+  totals(by: Grouping): Total[] {
+    const sums = new Map<string, Sum>();
+    for (const e of this.events) {
+      const part = by === 'op' ? e.op : by === 'section' ? e.section : by === 'layer' ? layerOf(e.section) : '';
+      const key = part ? `${e.program}: ${part}` : e.program;
+      const sum = sums.get(key) ?? new Sum();
+      sums.set(key, sum);
+      sum.add(e, this.roofline);
+    }
+    return [...sums].map(([key, sum]) => sum.total(key)).sort((a, b) => b.ms - a.ms);
+  }
+
+  /** Milliseconds of each thread in all. */
+  threadTimes(): { work: number; wait: number }[] {
+    const sums: { work: number; wait: number }[] = [];
     for (const e of this.events) {
       e.ms.forEach((ms, i) => {
-        sums[i] = (sums[i] ?? 0) + ms;
+        const { work, wait } = sums[i] ?? { work: 0, wait: 0 };
+        sums[i] = { work: work + ms - e.wait[i]!, wait: wait + e.wait[i]! };
       });
     }
     return sums;
   }
 
-  /** A table for a terminal. */
-  table(by: 'op' | 'section' | 'program' = 'op'): string {
-    const totals = this.totals(by);
-    const all = totals.reduce((n, t) => n + t.ms, 0);
-    const head = `${by.padEnd(36)} ${'calls'.padStart(7)} ${'ms'.padStart(10)} ${'share'.padStart(7)} ${'GMAC/s'.padStart(8)} ${'GB/s'.padStart(7)}`;
-    const row = (t: Total) =>
-      `${t.key.slice(0, 36).padEnd(36)} ${String(t.calls).padStart(7)} ${t.ms.toFixed(2).padStart(10)} ${`${((100 * t.ms) / all).toFixed(1)}%`.padStart(7)} ${rate(t.macs, t.ms).padStart(8)} ${rate(t.bytes, t.ms).padStart(7)}`;
-    return [head, ...totals.map(row), ''].join('\n');
+  /** Milliseconds of every run, in order: what the threads took, the way there and back left out. */
+  runTimes(): { program: string; ms: number }[] {
+    const sum = (x: Float64Array) => x.reduce((n, v) => n + v, 0);
+    return this.#runs.map(({ name, times }) => ({ program: name, ms: mean(times.map((t) => sum(t.work) + sum(t.wait))) }));
   }
 
-  /** Events in the format of Chrome's tracing (opens in Perfetto): one track per thread. */
-  trace(): string {
-    const traceEvents = this.events.flatMap((e) =>
-      e.ms.map((ms, thread) => ({
-        name: e.op,
-        cat: e.program,
-        ph: 'X',
-        pid: 1,
-        tid: thread,
-        ts: Math.round(e.start * 1000 * 1000) / 1000,
-        dur: Math.round(ms * 1000 * 1000) / 1000,
-        args: { section: e.section, macs: e.macs, bytes: e.bytes },
-      })),
-    );
-    return JSON.stringify({ traceEvents, displayTimeUnit: 'ms' });
+  #observe({ engine }: Programs, name: string, program: Program, { ran, times }: RunResult, ms: number): void {
+    if (!times || ran < program.count) return;
+    let cells = this.#cells.get(program);
+    if (!cells) {
+      cells = cellsOf(program);
+      this.#cells.set(program, cells);
+    }
+    const sizes = Int32Array.from(cells, (c) => engine.getCell(c));
+    this.#runs.push({ program, name, start: performance.now() - this.#began - ms, times, sizes });
   }
 
-  #observe({ engine }: Programs, name: string, program: Program, { times }: RunResult, ms: number): void {
-    if (!times) return;
-    const size: SizeOf = (d) => (typeof d === 'number' ? d : engine.getCell(d));
-    let start = performance.now() - this.#began - ms;
-    program.plan.nodes.forEach((n, i) => {
-      const own = times.map((t) => t[i]!);
-      const { macs, bytes } = n.cost(size);
-      this.events.push({ program: name, section: n.section, op: n.op.name, start, ms: own, macs, bytes });
-      start += Math.max(...own);
+  #eventsOf({ program, name, start, times, sizes }: Run): Event[] {
+    const cells = this.#cells.get(program)!;
+    const size: SizeOf = (d) => (typeof d === 'number' ? d : sizes[cells.indexOf(d)]!);
+    let at = start;
+    return program.plan.nodes.map((n, i) => {
+      const wait = times.map((t) => t.wait[i]!);
+      const ms = times.map((t, k) => t.work[i]! + wait[k]!);
+      const event: Event = {
+        program: name,
+        section: n.section,
+        op: n.op.name,
+        start: at,
+        ms,
+        wait,
+        ...n.cost(size),
+        kind: n.inputs[0]?.dtype.startsWith('q8') ? 'i8' : 'f32',
+      };
+      at += mean(ms);
+      return event;
     });
   }
 }
 
-const rate = (n: number, ms: number): string => (n > 0 && ms > 0 ? (n / ms / 1e6).toFixed(2) : '-');
+/** The cells that the costs of a program look at. */
+function cellsOf(program: Program): Cell[] {
+  const cells = new Set<Cell>();
+  for (const n of program.plan.nodes) {
+    n.cost((d) => {
+      if (typeof d === 'number') return d;
+      cells.add(d);
+      return d.max;
+    });
+  }
+  return [...cells];
+}
+
+class Sum {
+  #calls = 0;
+  #ms = 0;
+  #waitMs = 0;
+  #slowestMs = 0;
+  #macs = 0;
+  #bytes = 0;
+  #limitMs = 0;
+
+  add(e: Event, roofline: Roofline | undefined): void {
+    const wait = mean(e.wait);
+    this.#calls++;
+    this.#ms += mean(e.ms);
+    this.#waitMs += wait;
+    this.#slowestMs += Math.max(...e.ms.map((ms, i) => ms - e.wait[i]!));
+    this.#macs += e.macs;
+    this.#bytes += e.bytes;
+    if (roofline) this.#limitMs += limitMs(e, roofline);
+  }
+
+  total(key: string): Total {
+    const work = this.#ms - this.#waitMs;
+    return {
+      key,
+      calls: this.#calls,
+      ms: this.#ms,
+      waitMs: this.#waitMs,
+      balance: this.#slowestMs > 0 ? work / this.#slowestMs : 1,
+      macs: this.#macs,
+      bytes: this.#bytes,
+      limitMs: this.#limitMs,
+    };
+  }
+}
+
+/** The least time of a record by the peaks of all threads: the slower of computing and of reading and writing memory. */
+function limitMs(e: Event, roofline: Roofline): number {
+  return Math.max(e.macs / roofline[e.kind], e.bytes / roofline.memory) / 1e6 / e.ms.length;
+}
+
+const mean = (xs: readonly number[]): number => xs.reduce((n, x) => n + x, 0) / xs.length;
+
+/** `layer 3/experts` belongs to `layer 3`; what has no section, to nothing. */
+const layerOf = (section: string): string => section.split('/')[0] || 'others';

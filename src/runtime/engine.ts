@@ -11,6 +11,7 @@ import { type Installed, Memory } from './memory.ts';
 import type { Build, Platform } from './platform.ts';
 import { bestBuild } from './probe.ts';
 import { InlineRunner, PoolRunner, type Runner, type RunResult } from './runner.ts';
+import { joinTimes, type ThreadTimes } from './timed.ts';
 
 export interface EngineOptions {
   /** Worker threads; `auto`: as many as the platform offers; 0: inline in the calling thread. Default auto. */
@@ -175,18 +176,16 @@ export class Engine {
     if (parts.length === 1) return parts[0]!.memory.run(parts[0]!.installed, profile);
     this.#stopped = false;
     let ran = 0;
-    const times: number[][] = [];
+    const times: (readonly ThreadTimes[])[] = [];
     for (const part of parts) {
       this.#enter(program as Staged, part);
       const result = await part.memory.run(part.installed, profile);
       this.#leave(part);
       ran += result.ran;
-      result.times?.forEach((own, thread) => {
-        times[thread] = [...(times[thread] ?? []), ...own];
-      });
+      if (result.times) times.push(result.times);
       if (this.#stopped || result.ran < part.installed.count) break;
     }
-    return profile ? { ran, times: times.map((own) => Float64Array.from(own)) } : { ran };
+    return profile ? { ran, times: joinTimes(times) } : { ran };
   }
 
   /** Asks a run to stop after the op at hand. */

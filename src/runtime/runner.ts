@@ -3,6 +3,7 @@
 import { ABORT, RECORD_BYTES } from '../../assembly/program.ts';
 import { MemoryError, PumiceError } from '../errors.ts';
 import type { WorkerHandle } from './platform.ts';
+import { handBarriers, type ThreadTimes, timed } from './timed.ts';
 
 /** Exports of a kernel module. */
 export interface Kernels {
@@ -12,8 +13,8 @@ export interface Kernels {
 export interface RunResult {
   /** Records that ran: fewer than asked when the run was stopped. */
   readonly ran: number;
-  /** Milliseconds per record and thread, when profiling: `times[thread][record]`. */
-  readonly times?: readonly Float64Array[];
+  /** By thread, when profiling. */
+  readonly times?: readonly ThreadTimes[];
 }
 
 export interface Runner {
@@ -36,7 +37,7 @@ const RESTED_MS = 50;
 /** Runs in the calling thread. With `threads` above 1 each op is dealt to so many threads one after the other: how tests see a kernel's shares. */
 export class InlineRunner implements Runner {
   readonly threads: number;
-  readonly #stages: Kernels[] = [];
+  readonly #stages: { kernels: Kernels; memory: WebAssembly.Memory }[] = [];
   #rested = 0;
 
   constructor(threads = 1) {
@@ -44,11 +45,11 @@ export class InlineRunner implements Runner {
   }
 
   async attach(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<number> {
-    return this.#stages.push(instantiate(module, memory)) - 1;
+    return this.#stages.push({ kernels: instantiate(module, memory), memory }) - 1;
   }
 
   async run(stage: number, program: number, count: number, profile = false): Promise<RunResult> {
-    const result = profile ? timed(this.#stages[stage]!, program, count, 0, 1) : { ran: this.runNow(stage, program, count) };
+    const result = profile ? this.#timed(stage, program, count) : { ran: this.runNow(stage, program, count) };
     // Between runs the thread's other work gets its turn: a page draws, a server sends what is written and sees who has gone.
     if (performance.now() - this.#rested > RESTED_MS) {
       await new Promise((resolve) => setTimeout(resolve, 0));
@@ -59,7 +60,7 @@ export class InlineRunner implements Runner {
 
   /** The same without a promise: for benches and kernels' tests. */
   runNow(stage: number, program: number, count: number): number {
-    const kernels = this.#stages[stage]!;
+    const { kernels } = this.#stages[stage]!;
     if (this.threads === 1) return kernels.run(program, count, 0, 1);
     for (let i = 0; i < count; i++) {
       for (let t = 0; t < this.threads; t++) kernels.run(program + i * RECORD_BYTES, 1, t, this.threads);
@@ -72,19 +73,12 @@ export class InlineRunner implements Runner {
   async dispose(): Promise<void> {
     this.#stages.length = 0;
   }
-}
 
-/** Runs record by record and takes the time of each: the kernels need no clock of their own. */
-export function timed(kernels: Kernels, program: number, count: number, thread: number, threads: number): RunResult {
-  const times = new Float64Array(count);
-  let start = performance.now();
-  for (let i = 0; i < count; i++) {
-    kernels.run(program + i * RECORD_BYTES, 1, thread, threads);
-    const now = performance.now();
-    times[i] = now - start;
-    start = now;
+  #timed(stage: number, program: number, count: number): RunResult {
+    const { kernels, memory } = this.#stages[stage]!;
+    const { ran, times } = timed(kernels, memory, program, count, 0, 1);
+    return { ran, times: [times] };
   }
-  return { ran: count, times: [times] };
 }
 
 // Words of the command block that pool and workers share.
@@ -103,7 +97,7 @@ export type ToWorker =
   | { readonly kind: 'attach'; readonly module: WebAssembly.Module; readonly memory: WebAssembly.Memory };
 export type FromWorker =
   | { readonly kind: 'ready'; readonly thread: number }
-  | { readonly kind: 'done'; readonly thread: number; readonly ran: number; readonly times?: Float64Array }
+  | { readonly kind: 'done'; readonly thread: number; readonly ran: number; readonly times?: ThreadTimes }
   | { readonly kind: 'error'; readonly thread: number; readonly message: string };
 
 /** Runs on workers; the calling thread stays free. */
@@ -114,7 +108,7 @@ export class PoolRunner implements Runner {
   readonly #memories: WebAssembly.Memory[] = [];
   #failure: PumiceError | undefined;
   /** Resolved by the messages of the step in progress. */
-  #waiting: { left: number; times: Float64Array[]; ran: number; resolve(r: RunResult): void; reject(e: Error): void } | undefined;
+  #waiting: { left: number; times: ThreadTimes[]; ran: number; resolve(r: RunResult): void; reject(e: Error): void } | undefined;
 
   private constructor(workers: readonly WorkerHandle[]) {
     this.#workers = workers;
@@ -151,10 +145,13 @@ export class PoolRunner implements Runner {
   run(stage: number, program: number, count: number, profile = false): Promise<RunResult> {
     const memory = this.#memories[stage];
     if (!memory) return Promise.reject(new MemoryError(`run: no memory ${stage}: attach it first`));
+    const refusal = this.#refusal();
+    if (refusal) return Promise.reject(refusal);
     Atomics.store(new Int32Array(memory.buffer, ABORT, 1), 0, 0);
     const done = this.#expect(profile ? this.threads : 1);
+    if (profile) handBarriers(memory, program, count, true);
     this.#command(profile ? PROFILE : RUN, stage, program, count);
-    return done;
+    return profile ? done.finally(() => handBarriers(memory, program, count, false)) : done;
   }
 
   stop(): void {
@@ -168,12 +165,17 @@ export class PoolRunner implements Runner {
   }
 
   #expect(left: number): Promise<RunResult> {
-    if (this.#failure) return Promise.reject(this.#failure);
-    if (this.#waiting) return Promise.reject(new PumiceError('busy', 'engine: a run is in progress: await it before the next'));
+    const refusal = this.#refusal();
+    if (refusal) return Promise.reject(refusal);
     this.#workers[0]!.hold(true);
     return new Promise((resolve, reject) => {
       this.#waiting = { left, times: [], ran: 0, resolve, reject };
     });
+  }
+
+  #refusal(): PumiceError | undefined {
+    if (this.#failure) return this.#failure;
+    return this.#waiting && new PumiceError('busy', 'engine: a run is in progress: await it before the next');
   }
 
   #command(kind: number, stage: number, program: number, count: number): void {

@@ -12,8 +12,8 @@ import {
   PROGRAM,
   STAGE,
   type ToWorker,
-  timed,
 } from './runner.ts';
+import { timed } from './timed.ts';
 
 /** Looks at the command word so often before it sleeps: tokens follow each other closely. */
 const SPINS = 30000;
@@ -26,7 +26,7 @@ export interface Port {
 
 /** Serves a pool until its worker is ended. */
 export function servePool({ postMessage, listen }: Port): void {
-  const stages: Kernels[] = [];
+  const stages: { kernels: Kernels; memory: WebAssembly.Memory }[] = [];
   let commands: Int32Array = new Int32Array(8);
   let thread = 0;
   let threads = 1;
@@ -34,7 +34,7 @@ export function servePool({ postMessage, listen }: Port): void {
 
   listen((m) => {
     if (m.kind === 'start') ({ commands, thread, threads } = m);
-    else stages.push(instantiate(m.module, m.memory));
+    else stages.push({ kernels: instantiate(m.module, m.memory), memory: m.memory });
     // Commands up to here are not for this worker: the pool sends the next one when all are ready.
     generation = Atomics.load(commands, GENERATION);
     postMessage({ kind: 'ready', thread });
@@ -48,12 +48,12 @@ export function servePool({ postMessage, listen }: Port): void {
       const kind = commands[KIND]!;
       if (kind === LISTEN) return;
       try {
-        const kernels = stages[commands[STAGE]!]!;
+        const { kernels, memory } = stages[commands[STAGE]!]!;
         const program = commands[PROGRAM]! >>> 0;
         const count = commands[COUNT]!;
         if (kind === PROFILE) {
-          const { ran, times } = timed(kernels, program, count, thread, threads);
-          postMessage({ kind: 'done', thread, ran, times: times![0]! });
+          const { ran, times } = timed(kernels, memory, program, count, thread, threads);
+          postMessage({ kind: 'done', thread, ran, times });
         } else {
           const ran = kernels.run(program, count, thread, threads);
           if (thread === 0) postMessage({ kind: 'done', thread, ran });

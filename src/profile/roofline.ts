@@ -1,8 +1,6 @@
-// What this machine does at best, measured in the same run as the benches: one core, one build.
+// What this machine does at best, measured in the same run as benches and profiles: one core, one build.
 
-import { readFile } from 'node:fs/promises';
-import { InputError } from '../src/errors.ts';
-import type { Build } from '../src/runtime/platform.ts';
+import type { Build } from '../runtime/platform.ts';
 
 export interface Roofline {
   /** f32 multiply-adds, 10⁹/s. */
@@ -23,11 +21,12 @@ const PAGE = 65536;
 const READ_BYTES = 128 * 2 ** 20;
 const OPERANDS = 1024;
 
-export async function measureRoofline(build: Build): Promise<Roofline> {
-  const url = new URL(`../wasm/roofline.${build === 'relaxed' ? 'relaxed' : 'simd'}.wasm`, import.meta.url);
-  const bytes = await readFile(url).catch((e: unknown) => {
-    throw new InputError(`roofline: cannot load ${url.href}: run \`npm run build:bench\``, { cause: e });
-  });
+/** Where the micro-kernels of a build lie, beside the kernels. */
+export const rooflineUrl = (build: Build): URL =>
+  new URL(`../../wasm/roofline.${build === 'relaxed' ? 'relaxed' : 'simd'}.wasm`, import.meta.url);
+
+/** Takes most of a second. `bytes`: the file of rooflineUrl. */
+export function measureRoofline(build: Build, bytes: BufferSource): Roofline {
   const memory = new WebAssembly.Memory({ initial: READ_BYTES / PAGE + 1, maximum: 65536, shared: true });
   const kernels = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } }).exports as unknown as Exports;
   // Touched once, so that no page is the kernel's shared page of zeros.

@@ -1,0 +1,62 @@
+// A whole model in headless Chromium: pumice and a peer, each in a browser of its own; prefill and decode.
+
+import assert from 'node:assert/strict';
+import { openBrowser } from './browser.mjs';
+import { contest } from './timing.mjs';
+
+/** CPU milliseconds that a browser spends in a second in which it is asked nothing. */
+async function idle({ clock }) {
+  const start = await clock();
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  return (await clock()).cpu - start.cpu;
+}
+
+/**
+ * `load` and `run` name functions of page.mjs. `files`: what the page may fetch below /files/, by name; the GGUF is `model.gguf`.
+ * Where a run reports the first token after the prompt, both must choose the same.
+ */
+export async function wholeModel({ peer, load, run, files, threads, rows, tokens, rounds, goals }) {
+  const given = { file: 'model.gguf', threads, context: 2 * (rows + tokens + 8) };
+  const browsers = [];
+  const open = async (name) => {
+    const browser = await openBrowser(files);
+    browsers.push(browser);
+    const page = await browser.page();
+    const said = await page(name, given);
+    console.error(`${name}: ${JSON.stringify(said)}, idle ${await idle(browser)} ms of CPU in a second`);
+    return page;
+  };
+  try {
+    const ours = await open('loadPumice');
+    const theirs = await open(load);
+    let first;
+    await contest({
+      peer: `${peer}, Chromium ${browsers[0].version.split('.')[0]}`,
+      threads,
+      unit: 'tokens',
+      rounds,
+      phases: {
+        prefill: { what: `prefill of ${rows} tokens`, amount: rows, goal: goals?.prefill },
+        decode: { what: `decode after ${rows} tokens`, amount: tokens, goal: goals?.decode },
+      },
+      // Peers are slow: a short run warms up.
+      warmUp: async () => {
+        await ours('pumiceRun', rows, tokens);
+        await theirs(run, 8, 1);
+      },
+      ours: async () => {
+        const times = await ours('pumiceRun', rows, tokens);
+        first = times.first;
+        return times;
+      },
+      theirs: async () => {
+        const times = await theirs(run, rows, tokens);
+        console.error(`${run}: ${JSON.stringify(times)}`);
+        if (times.first !== undefined) assert.equal(times.first, first, 'the first token after the prompt');
+        return times;
+      },
+    });
+  } finally {
+    for (const b of browsers) await b.close();
+  }
+}

@@ -1,0 +1,50 @@
+// A profile in the Trace Event Format of Chrome (opens in Perfetto and chrome://tracing): a track per thread, in it each op and the wait
+// at the barrier after it.
+
+import type { Profile } from './profile.ts';
+
+/** What this file writes of the format: complete events ('X') and names of tracks ('M'). Times are microseconds. */
+export type TraceEvent =
+  | {
+      readonly ph: 'X';
+      readonly name: string;
+      readonly cat: string;
+      readonly pid: number;
+      readonly tid: number;
+      readonly ts: number;
+      readonly dur: number;
+      readonly args?: { readonly section: string; readonly macs: number; readonly bytes: number };
+    }
+  | {
+      readonly ph: 'M';
+      readonly name: 'process_name' | 'thread_name';
+      readonly pid: number;
+      readonly tid: number;
+      readonly args: { readonly name: string };
+    };
+
+/** The file's text. */
+export function chromeTrace(profile: Profile): string {
+  const pid = 1;
+  const traceEvents: TraceEvent[] = [{ ph: 'M', name: 'process_name', pid, tid: 0, args: { name: 'pumice' } }];
+  for (let tid = 0; tid < profile.threads; tid++)
+    traceEvents.push({ ph: 'M', name: 'thread_name', pid, tid, args: { name: `thread ${tid}` } });
+
+  // Between barriers threads go their own ways: each track has its own time.
+  const ends: number[] = [];
+  for (const e of profile.events) {
+    e.ms.forEach((ms, tid) => {
+      const start = Math.max(e.start, ends[tid] ?? 0);
+      const work = ms - e.wait[tid]!;
+      const args = { section: e.section, macs: e.macs, bytes: e.bytes };
+      traceEvents.push({ ph: 'X', name: e.op, cat: e.program, pid, tid, ts: us(start), dur: us(work), args });
+      if (e.wait[tid]! > 0)
+        traceEvents.push({ ph: 'X', name: 'wait', cat: 'barrier', pid, tid, ts: us(start + work), dur: us(e.wait[tid]!) });
+      ends[tid] = start + ms;
+    });
+  }
+  return JSON.stringify({ traceEvents, displayTimeUnit: 'ms' });
+}
+
+/** Milliseconds as microseconds, to the nanosecond. */
+const us = (ms: number): number => Math.round(ms * 1e6) / 1e3;
