@@ -26,7 +26,7 @@ for (const piece of file.pieces()) {
   bytes.set(piece, at);
   at += piece.length;
 }
-const model = openModel(openGgufPair(await openGguf(bufferSource(bytes))), { context: 128 });
+const model = await openModel(openGgufPair(await openGguf(bufferSource(bytes))), { context: 128 });
 const programs = new Programs(engine, model.weights);
 const session = new Session(programs, model.decoder);
 await session.prefill([1, 2, 3, 4, 5, 6, 7, 8]);

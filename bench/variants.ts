@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeWhole } from '../src/cli/writeFile.ts';
 import type { StorageType } from '../src/formats/tensors.ts';
-import { newSpent } from '../src/generate/generate.ts';
+import { newSpent } from '../src/generate/account.ts';
 import { type ImageRows, type Piece, Session } from '../src/generate/session.ts';
 import { isPacked } from '../src/graph/packed.ts';
 import { rowsOf } from '../src/graph/tensor.ts';

@@ -38,7 +38,7 @@ async function logits(
   const checkpoint = openGgufPair(await openGguf(bufferSource(bytes)));
   const engine = await Engine.create(nodePlatform, engineOptions);
   try {
-    const m = openModel(checkpoint, { chunk, cacheType, context: 128 });
+    const m = await openModel(checkpoint, { chunk, cacheType, context: 128 });
     const session = new Session(new Programs(engine, m.weights), m.decoder);
     const rows = [(await session.prefill(PROMPT)).logits];
     for (const id of STEPS) rows.push(await session.step(id));

@@ -59,7 +59,7 @@ async function withModel<T>(
   const checkpoint = openGgufPair(await openGguf(fileSource(join(fixture(`models/gguf/${name}`), 'model.gguf'))));
   const engine = await Engine.create(nodePlatform, { threads: 0, ...engineOptions });
   try {
-    const model = openModel(checkpoint, { context: 64, ...options });
+    const model = await openModel(checkpoint, { context: 64, ...options });
     return await body(new Session(new Programs(engine, model.weights), model.decoder), engine);
   } finally {
     await engine.dispose();

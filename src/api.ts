@@ -1,11 +1,12 @@
 // The public surface that all entries share.
 
-import { type LoadOptions, Llava as Model } from './llava.ts';
+import type { LoadOptions, Llava as Model } from './llava.ts';
 import type { ModelSource } from './models/open.ts';
 import type { Platform } from './runtime/platform.ts';
 
 export * from './errors.ts';
-export type { Chunk, FinishReason, GenerateOptions, Usage } from './generate/generate.ts';
+export type { FinishReason, Usage } from './generate/account.ts';
+export type { Chunk, GenerateOptions } from './generate/generate.ts';
 export type { Distance } from './generate/score.ts';
 export type { ImageRows } from './generate/session.ts';
 export type { RgbImage } from './image/image.ts';
@@ -29,7 +30,7 @@ export interface LlavaLoader {
   load(model: ModelSource, options?: LoadOptions): Promise<Llava>;
 }
 
-/** The loader of an entry: bound to its platform. */
+/** The loader of an entry: bound to its platform. Everything behind it is imported when a model is loaded. */
 export const loader = (platform: Platform): LlavaLoader => ({
-  load: (model, options = {}) => Model.load(platform, model, options),
+  load: async (model, options = {}) => (await import('./llava.ts')).Llava.load(platform, model, options),
 });

@@ -3,7 +3,8 @@
 export * from './errors.ts';
 export { openGguf } from './formats/gguf.ts';
 export { type ByteSource, bufferSource, type Folder } from './formats/source.ts';
-export type { Chunk, FinishReason, GenerateOptions, Usage } from './generate/generate.ts';
+export type { FinishReason, Usage } from './generate/account.ts';
+export type { Chunk, GenerateOptions } from './generate/generate.ts';
 export { type ImageRows, type Piece, Session } from './generate/session.ts';
 export { type DecodeOptions, decodeImage, type ImageDecoder } from './image/decode.ts';
 export type { RgbImage } from './image/image.ts';

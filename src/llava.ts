@@ -5,7 +5,8 @@ import type { ChatFormat } from './chat/messages.ts';
 import { chatFormat, type FormatOptions } from './chat/modelFormat.ts';
 import { sha256 } from './digest.ts';
 import { InputError } from './errors.ts';
-import { type Account, type Chunk, type GenerateOptions, generate, newAccount, newSpent } from './generate/generate.ts';
+import { type Account, newAccount, newSpent } from './generate/account.ts';
+import type { Chunk, GenerateOptions } from './generate/generate.ts';
 import { type Distance, distance, IGNORED, type ScoredSequence, tokenLogProbs } from './generate/score.ts';
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
 import { decodeState, encodeState, type StateOwner } from './generate/state.ts';
@@ -94,6 +95,7 @@ export class Llava implements AsyncDisposable {
     engine: Engine,
     tower: Engine,
     tokenizer: Tokenizer | undefined,
+    format: ChatFormat,
     options: LoadOptions,
   ) {
     this.#platform = platform;
@@ -103,7 +105,7 @@ export class Llava implements AsyncDisposable {
     this.programs = new Programs(engine, model.weights);
     this.vision = tower === engine ? this.programs : new Programs(tower, model.weights);
     this.#tokenizer = tokenizer;
-    this.#format = chatFormat(checkpoint, tokenizer, options);
+    this.#format = format;
     this.#session = new Session(this.programs, model.decoder);
     const { prune, sparse, precision = 'stored', adapter, imageMode } = options;
     const caches = new Set(model.decoder.caches.map(({ k }) => `${k.dtype} ${k.shape}`));
@@ -115,11 +117,13 @@ export class Llava implements AsyncDisposable {
     const checkpoint = await openCheckpointFrom(platform, source, options);
     let engine: Engine | undefined;
     try {
-      const model = openModel(checkpoint, options);
+      const model = await openModel(checkpoint, options);
       engine = await Engine.create(platform, options);
       const own = options.towerMemory ? options.towerMemory === 'own' : model.encoder !== undefined && crowded(checkpoint, model);
       const tower = own ? await engine.sibling() : engine;
-      const llava = new Llava(platform, checkpoint, model, engine, tower, await checkpoint.tokenizer(), options);
+      const tokenizer = await checkpoint.tokenizer();
+      const format = await chatFormat(checkpoint, tokenizer, options);
+      const llava = new Llava(platform, checkpoint, model, engine, tower, tokenizer, format, options);
       await llava.#prepare(options);
       return llava;
     } catch (e) {
@@ -233,6 +237,7 @@ export class Llava implements AsyncDisposable {
     let next = 0;
     const pieces: Piece[] = this.promptIds(messages).map((id) => (id === IMAGE_TOKEN_INDEX ? images[next++]! : id));
     const stop = [...this.#format.stop, ...(options.stop ?? [])];
+    const { generate } = await import('./generate/generate.ts');
     next = 0;
     const asked = messages.map((m): Message => withPictures(m, () => images[next++]!));
     let answer = '';

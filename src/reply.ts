@@ -1,6 +1,7 @@
 // An answer while it comes: an async iterable of chunks, its text, and what it cost.
 
-import type { Account, Chunk, Usage } from './generate/generate.ts';
+import type { Account, Usage } from './generate/account.ts';
+import type { Chunk } from './generate/generate.ts';
 import type { Spent } from './runtime/programs.ts';
 
 /** Iterate it once, or await `text()`. `usage` resolves when the answer is complete. */

@@ -23,7 +23,7 @@ async function withSession<T>(options: ModelOptions, body: (s: Session, picture:
   const checkpoint = await open();
   const engine = await Engine.create(nodePlatform, { threads: 0, simulatedThreads: 2, maximumPages: 1024 });
   try {
-    const model = openModel(checkpoint, { context: 64, ...options });
+    const model = await openModel(checkpoint, { context: 64, ...options });
     const { hidden } = model.decoder.backbone;
     const picture = { key: 'picture', features: random(ROWS * hidden, 7), rows: ROWS };
     return await body(new Session(new Programs(engine, model.weights), model.decoder), picture);
@@ -151,8 +151,8 @@ test('a conversation is as long as the context, or as the memory is large', asyn
 
 test('what does not fit is refused', async () => {
   const checkpoint = await open();
-  assert.throws(() => openModel(checkpoint, { prune: { method: 'fastv', k: 0 } }), /k must be a layer from 1 to/);
-  assert.throws(() => openModel(checkpoint, { prune: { method: 'fastv', k: 1, r: 2 } }), /r must be a share from 0 to 1: got 2/);
+  await assert.rejects(openModel(checkpoint, { prune: { method: 'fastv', k: 0 } }), /k must be a layer from 1 to/);
+  await assert.rejects(openModel(checkpoint, { prune: { method: 'fastv', k: 1, r: 2 } }), /r must be a share from 0 to 1: got 2/);
   await checkpoint.files.close();
 });
 

@@ -2,10 +2,7 @@
 
 import type { Checkpoint } from '../models/model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { conversationFormat } from './conversation.ts';
-import { conversation, defaultConversation } from './conversations.ts';
 import type { ChatFormat } from './messages.ts';
-import { templateFormat } from './template.ts';
 
 /** What a caller may say about it. */
 export interface FormatOptions {
@@ -15,22 +12,27 @@ export interface FormatOptions {
   readonly chatTemplate?: string;
 }
 
-export function chatFormat(checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, options: FormatOptions): ChatFormat {
-  if (options.conversation !== undefined) return conversationFormat(conversation(options.conversation), startEnd(checkpoint));
-  const source = options.chatTemplate ?? checkpoint.chatTemplate;
-  if (source !== undefined)
+/** The format; templates and conversations are imported only where they are used. */
+export async function chatFormat(checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, options: FormatOptions): Promise<ChatFormat> {
+  const source = options.conversation === undefined ? (options.chatTemplate ?? checkpoint.chatTemplate) : undefined;
+  if (source !== undefined) {
+    const { templateFormat } = await import('./template.ts');
     return templateFormat(source, {
       ...tokenText('bosToken', tokenizer?.bosId),
       ...tokenText('eosToken', tokenizer?.eosId),
       ...(checkpoint.stop && { stop: checkpoint.stop }),
     });
-  const name = defaultConversation(checkpoint.name);
+  }
+  const [{ conversation, defaultConversation }, { conversationFormat }] = await Promise.all([
+    import('./conversations.ts'),
+    import('./conversation.ts'),
+  ]);
+  const own = defaultConversation(checkpoint.name);
   // Files are renamed at will, and hardly anybody has a LLaVA of the first version: published evaluations of 1.5 use vicuna_v1.
-  return conversationFormat(conversation(name === 'llava_v0' ? 'vicuna_v1' : name), startEnd(checkpoint));
+  const name = options.conversation ?? (own === 'llava_v0' ? 'vicuna_v1' : own);
+  return conversationFormat(conversation(name), { imageStartEnd: checkpoint.config.bool('mm_use_im_start_end', false) });
 
   function tokenText<K extends string>(key: K, id: number | null | undefined): { [P in K]?: string } {
     return (id === null || id === undefined ? {} : { [key]: tokenizer!.decode([id], { special: true }) }) as { [P in K]?: string };
   }
 }
-
-const startEnd = ({ config }: Checkpoint) => ({ imageStartEnd: config.bool('mm_use_im_start_end', false) });

@@ -6,7 +6,8 @@ import type { WriteValue } from '../formats/ggufWriter.ts';
 import type { TensorFiles } from '../formats/tensors.ts';
 import type { Backbone } from '../models/backbone.ts';
 import type { Config } from '../models/config.ts';
-import { isMixture, moeConfig } from '../models/moe.ts';
+import { moeConfig } from '../models/moe.ts';
+import { isMixture } from '../models/registry.ts';
 
 /** How llama.cpp names our families; others have no architecture there. */
 const ARCHITECTURES: ReadonlyMap<string, string> = new Map([

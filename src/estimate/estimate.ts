@@ -63,7 +63,7 @@ const PAGES = 4096;
  * @throws what opening the model throws; InputError where the prompt is longer than the context
  */
 export async function estimate(platform: Platform, checkpoint: Checkpoint, options: EstimateOptions = {}): Promise<Estimate> {
-  const model = openModel(checkpoint, options);
+  const model = await openModel(checkpoint, options);
   const { decoder, encoder } = model;
   const { picture = { width: 640, height: 480 }, textRows = 64, threads = 4 } = options;
   const engine = await Engine.create(platform, { threads: 0, maximumPages: PAGES });

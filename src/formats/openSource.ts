@@ -2,7 +2,6 @@
 
 import { InputError } from '../errors.ts';
 import { blobSource } from './blobSource.ts';
-import { httpSource } from './httpSource.ts';
 import { type ByteSource, bufferSource } from './source.ts';
 
 export type SourceInput = string | URL | Blob | Uint8Array | ArrayBuffer | ByteSource;
@@ -37,7 +36,7 @@ async function openUrl(url: URL, platform: SourcePlatform): Promise<ByteSource> 
   switch (url.protocol) {
     case 'http:':
     case 'https:':
-      return platform.url?.(url) ?? httpSource(url);
+      return platform.url?.(url) ?? (await import('./httpSource.ts')).httpSource(url);
     case 'file:':
       return openFile(url, platform);
     case 'blob:':

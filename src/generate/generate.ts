@@ -1,9 +1,9 @@
 // The prefill/decode loop: pieces in, chunks of text out.
 
 import { InputError } from '../errors.ts';
-import type { Spent } from '../runtime/programs.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { type BeamOptions, beamSearch } from './beam.ts';
+import type { Account } from './account.ts';
+import type { BeamOptions } from './beam.ts';
 import { type TokenLogprobs, tokenLogprobs } from './logprobs.ts';
 import { createSampler, type SamplerOptions } from './sampler.ts';
 import type { Piece, Session } from './session.ts';
@@ -24,30 +24,6 @@ export interface GenerateOptions extends SamplerOptions, BeamOptions {
   readonly onPrefill?: (done: number, total: number) => void;
 }
 
-export type FinishReason = 'stop' | 'length';
-
-/** Counts and costs of one answer. */
-export interface Usage {
-  readonly promptTokens: number;
-  readonly imageTokens: number;
-  /** Rows of the prompt that the cache already held. */
-  readonly cachedTokens: number;
-  readonly completionTokens: number;
-  readonly encodeMs: number;
-  readonly prefillMs: number;
-  readonly decodeMs: number;
-  /** Floating-point (or integer) operations spent: 2 per multiply-add. */
-  readonly encodeFlops: number;
-  readonly prefillFlops: number;
-  readonly decodeFlops: number;
-  /** Bytes that the KV cache's rows take at the end, and would take if every layer kept every row. */
-  readonly kvBytes: number;
-  readonly kvBytesDense: number;
-  /** Bytes of memory that the cache holds for them: whole pages of 64 rows of a layer. */
-  readonly kvMemory: number;
-  readonly finishReason: FinishReason;
-}
-
 export interface Chunk {
   readonly text: string;
   /** Ids that this chunk completes. */
@@ -55,30 +31,6 @@ export interface Chunk {
   /** One per id, where asked for. */
   readonly logprobs?: readonly TokenLogprobs[];
 }
-
-/** What a generation adds up while it runs. */
-export interface Account {
-  readonly ids: number[];
-  finishReason: FinishReason;
-  cachedTokens: number;
-  promptRows: number;
-  imageRows: number;
-  kv: Session['kvBytes'];
-  readonly prefill: Spent;
-  readonly decode: Spent;
-}
-
-export const newSpent = (): Spent => ({ ms: 0, macs: 0, bytes: 0 });
-export const newAccount = (): Account => ({
-  ids: [],
-  finishReason: 'length',
-  cachedTokens: 0,
-  promptRows: 0,
-  imageRows: 0,
-  kv: { kept: 0, dense: 0, memory: 0 },
-  prefill: newSpent(),
-  decode: newSpent(),
-});
 
 /** Generates an answer to `prompt`. `account` is filled while chunks come. */
 export async function* generate(
@@ -153,6 +105,7 @@ async function* searched(
   if (options.temperature)
     throw new InputError(`numBeams: beam search does not draw: got temperature ${options.temperature}, leave it out or give 0`);
   const { onPrefill } = options;
+  const { beamSearch } = await import('./beam.ts');
   const found = await beamSearch(session, prompt, {
     ...options,
     end: tokenizer.endOfGeneration,

@@ -25,7 +25,7 @@ export const running: { stageBytes?: number } = {};
 export async function withModel<T>(checkpoint: Checkpoint, options: ModelOptions, body: (m: OpenModel) => Promise<T>): Promise<T> {
   const engine = await Engine.create(nodePlatform, { threads: 0, ...running });
   try {
-    const model = openModel(checkpoint, { cacheType: 'kv-f32', ...options });
+    const model = await openModel(checkpoint, { cacheType: 'kv-f32', ...options });
     return await body({ engine, model, programs: new Programs(engine, model.weights) });
   } finally {
     await engine.dispose();

@@ -3,8 +3,6 @@
 import { InputError, PumiceError, UnsupportedError } from '../errors.ts';
 import { headerSize, type ImageFormat, sniff } from './header.ts';
 import { checkImage, checkSize, MAX_PIXELS, type RgbImage } from './image.ts';
-import { decodeJpeg } from './jpeg.ts';
-import { decodePng } from './png.ts';
 
 /** Decodes one picture. Alpha is dropped, palettes are expanded, orientation tags are not applied: what the models were evaluated with. */
 export interface ImageDecoder {
@@ -46,9 +44,9 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}
 function builtIn(name: string, format: ImageFormat | null, bytes: Uint8Array): ImageDecoder {
   switch (format) {
     case 'png':
-      return { decode: decodePng };
+      return { decode: async (data) => (await import('./png.ts')).decodePng(data) };
     case 'jpeg':
-      return { decode: async (data) => decodeJpeg(data) };
+      return { decode: async (data) => (await import('./jpeg.ts')).decodeJpeg(data) };
     case 'bmp':
     case 'gif':
       return { decode: decodeByJimp };

@@ -27,10 +27,6 @@ const QUESTION = [11889, 29901];
 
 export const dynamicLlava: ModelDefinition = {
   name: 'dynamic-llava',
-  matches: ({ config }) =>
-    config.object('sparse_config') !== undefined ||
-    config.string('model_type', '') === 'dynamic_llava_llama' ||
-    config.strings('architectures').includes('DynamicLlavaLlamaForCausalLM'),
   open(checkpoint, options) {
     const sparse = sparseConfig(checkpoint.config, options.sparse);
     if (!(sparse.picture || sparse.output || sparse.instruct))

@@ -1,6 +1,6 @@
 // GGUF in canonical form: a language model with its projector file (mmproj), or one file that holds both.
 
-import { chatTemplateFromGguf } from '../chat/template.ts';
+import { chatTemplateFromGguf } from '../chat/templateSource.ts';
 import { InputError } from '../errors.ts';
 import { unstacked } from '../formats/experts.ts';
 import type { GgufFile } from '../formats/gguf.ts';
@@ -8,10 +8,9 @@ import { type GgufVisionConfig, ggufTextConfig, ggufVisionConfig, hasTower } fro
 import { clipHubNames, languageHubNames } from '../formats/ggufNames.ts';
 import { joined } from '../formats/joined.ts';
 import { renamed } from '../formats/renamed.ts';
-import { tokenizerFromGguf } from '../tokenizer/gguf.ts';
 import { Config, type Json } from './config.ts';
 import type { Checkpoint } from './model.ts';
-import { isOwn, openOwn } from './ownLayout.ts';
+import { ggufTokenizer, isOwn, openOwn } from './ownLayout.ts';
 
 /** Opens a GGUF model; without `mmproj` the model file itself is looked through for a tower. */
 export function openGgufPair(model: GgufFile, mmproj?: GgufFile): Checkpoint {
@@ -29,7 +28,7 @@ export function openGgufPair(model: GgufFile, mmproj?: GgufFile): Checkpoint {
   const template = chatTemplateFromGguf(model.meta);
   const base = {
     name: model.name,
-    tokenizer: async () => (model.metadata.has('tokenizer.ggml.model') ? tokenizerFromGguf(model.meta) : undefined),
+    tokenizer: () => ggufTokenizer(model),
     ...(template !== null && { chatTemplate: template }),
   };
   if (!tower) return { ...base, config, files: language };

@@ -1,6 +1,6 @@
 // A hub directory in canonical form: HF-native names and nested configs become the original LLaVA's.
 
-import { loadChatTemplate } from '../chat/template.ts';
+import { loadChatTemplate } from '../chat/templateSource.ts';
 import { InputError } from '../errors.ts';
 import { withAdapter } from '../formats/adapter.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
@@ -12,11 +12,9 @@ import type { TensorFiles } from '../formats/tensors.ts';
 import { loadTokenizer } from '../tokenizer/load.ts';
 import { COMPOSER_CHAT, composerConfig, composerTower, isComposer } from './composerLayout.ts';
 import { Config, isObject, type Json } from './config.ts';
-import type { Checkpoint } from './model.ts';
+import { type Checkpoint, TOWER } from './model.ts';
 import { isMoeLayout, moeLayoutConfig, moeLayoutName } from './moeLayout.ts';
 import { hasOpenClipTower, openOpenClipTower } from './openClipLayout.ts';
-
-export const TOWER = 'model.vision_tower.vision_tower.vision_model';
 
 /** Prefixes of HF-native exports (before and after transformers 5) and what they are in the original layout; the longest match counts. */
 const PREFIXES: readonly (readonly [string, string])[] = [

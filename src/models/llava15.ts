@@ -16,25 +16,31 @@ import type { ClipView } from './clip.ts';
 import type { Config } from './config.ts';
 import { Decoder } from './decoder.ts';
 import { fastv } from './fastv.ts';
-import { TOWER } from './hubLayout.ts';
-import type { Checkpoint, EncodeOptions, ImageEncoder, Model, ModelDefinition, ModelOptions } from './model.ts';
+import {
+  type Checkpoint,
+  type EncodeOptions,
+  type ImageEncoder,
+  type Model,
+  type ModelDefinition,
+  type ModelOptions,
+  TOWER,
+} from './model.ts';
 import { projector } from './projector.ts';
 import { isTowerPruning } from './pruning.ts';
-import { towerPruning } from './towerPruning.ts';
 import { towerOf, type VisionTower } from './towers.ts';
 
 export const llava15: ModelDefinition = {
   name: 'llava-1.5',
-  matches: () => true,
   open: (checkpoint, options) => openSingleTile('llava-1.5', checkpoint, options),
 };
 
 /** A model that sees one square tile; `hooks`: what a variant changes in the language half. */
-export function openSingleTile(name: string, checkpoint: Checkpoint, options: ModelOptions, hooks: HooksOf = {}): Model {
+export async function openSingleTile(name: string, checkpoint: Checkpoint, options: ModelOptions, hooks: HooksOf = {}): Promise<Model> {
   const weights = Weights.over(checkpoint.files, options);
   const decoder = openDecoder(weights, checkpoint.config, options, hooks);
   const { vision } = checkpoint;
-  const pruned = isTowerPruning(options.prune) ? towerPruning(options.prune, checkpoint) : undefined;
+  const { prune } = options;
+  const pruned = isTowerPruning(prune) ? (await import('./towerPruning.ts')).towerPruning(prune, checkpoint) : undefined;
   const encoder = vision && { encoder: singleTile(openTower(weights, checkpoint, pruned), tileSettings(checkpoint, options)) };
   return { name, weights: [weights], decoder, ...encoder };
 }

@@ -16,7 +16,6 @@ const MERGES = ['flat', 'spatial', 'spatial_unpad'];
 
 export const llava16: ModelDefinition = {
   name: 'llava-1.6',
-  matches: ({ config }) => config.string('image_aspect_ratio', '') === 'anyres',
   open(checkpoint, options) {
     const weights = Weights.over(checkpoint.files, options);
     const decoder = openDecoder(weights, checkpoint.config, options);

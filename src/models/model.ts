@@ -15,6 +15,9 @@ import type { Decoder } from './decoder.ts';
 import type { Pruning } from './pruning.ts';
 import type { RouterNoise } from './routerNoise.ts';
 
+/** Where a checkpoint's tower is, in canonical form. */
+export const TOWER = 'model.vision_tower.vision_tower.vision_model';
+
 /** A checkpoint in canonical form: keys of the original LLaVA config.json, tensor names of the original LLaVA layout, whatever the container. */
 export interface Checkpoint {
   /** Repository or file name. */
@@ -121,7 +124,5 @@ export interface Model {
 /** One model family: a file in src/models and a line in the registry. */
 export interface ModelDefinition {
   readonly name: string;
-  /** Does this checkpoint belong to the family? Asked in the order of the registry. */
-  matches(checkpoint: Checkpoint): boolean;
-  open(checkpoint: Checkpoint, options: ModelOptions): Model;
+  open(checkpoint: Checkpoint, options: ModelOptions): Model | Promise<Model>;
 }

@@ -37,16 +37,12 @@ export interface MoeConfig {
 
 export const moe: ModelDefinition = {
   name: 'moe-llava',
-  matches: ({ config }) => isMixture(config),
   open(checkpoint, options) {
     const m = withActive(moeConfig(checkpoint.config), options.activeExperts);
     const noise = typeof options.routerNoise === 'number' ? seededNoise(options.routerNoise, m.k) : options.routerNoise;
     return openSingleTile('moe-llava', checkpoint, options, (b) => moeHooks(m, b, noise));
   },
 };
-
-/** Whether layers of the model are mixtures: dense stages of training have no `moe` object, or one that is switched off. */
-export const isMixture = (config: Config): boolean => config.object('moe')?.bool('moe_enable', true) === true;
 
 /** Another number of experts for each row than the checkpoint says; what a row may not lose with its own number it does not lose with this one. */
 function withActive(m: MoeConfig, k: number | undefined): MoeConfig {

@@ -30,7 +30,6 @@ const PATCHES = GRID.width * GRID.height;
 
 export const mqt: ModelDefinition = {
   name: 'mqt-llava',
-  matches: ({ files }) => files.tensors.has(`${PREFIX}.query`),
   open(checkpoint, options) {
     const weights = Weights.over(resamplerLayers(checkpoint.files, PREFIX), options);
     const decoder = openDecoder(weights, checkpoint.config, options);

@@ -1,14 +1,11 @@
 // From what the user names to a checkpoint: a GGUF file (with an mmproj or without), or a hub directory.
 
-import { InputError } from '../errors.ts';
+import { InputError, UnsupportedError } from '../errors.ts';
 import type { GgufFile } from '../formats/gguf.ts';
 import { openGguf, openGgufParts } from '../formats/gguf.ts';
 import { openSource, type SourceInput } from '../formats/openSource.ts';
 import type { Folder } from '../formats/source.ts';
 import type { Download, Opened, Platform } from '../runtime/platform.ts';
-import { addProduct } from '../runtime/products.ts';
-import { openGgufPair } from './ggufLayout.ts';
-import { openHubFolder } from './hubLayout.ts';
 import type { Checkpoint } from './model.ts';
 
 /** A model or a part of one: a path or URL, the bytes of a GGUF file, or anything that can be read by range (a Blob, a ByteSource). */
@@ -27,6 +24,7 @@ export async function openCheckpointFrom(platform: Platform, model: ModelSource,
   if (typeof model === 'string') {
     const opened = await platform.open(model, options);
     if (opened.kind === 'folder') {
+      if (!platform.openHub) throw new UnsupportedError(`${model}: is a directory: the platform ${platform.name} opens files only`);
       const tower = await openFolder(platform, options, options.tower, 'tower: is a file: a directory with config.json is expected');
       const adapter = await openFolder(
         platform,
@@ -34,19 +32,22 @@ export async function openCheckpointFrom(platform: Platform, model: ModelSource,
         options.adapter,
         'adapter: is a file: a directory with adapter_config.json is expected',
       );
-      return openHubFolder(opened.folder, { tower, adapter, addProduct: addProduct(platform) });
+      return platform.openHub(opened.folder, { tower, adapter });
     }
     const file = await openGgufOf(opened);
     try {
-      return openGgufPair(file, await openProjector(platform, opened, options));
+      return await ggufCheckpoint(file, await openProjector(platform, opened, options));
     } catch (error) {
       await file.close();
       throw error;
     }
   }
   const file = await openFile(platform, model, options);
-  return openGgufPair(file, options.mmproj === undefined ? undefined : await openFile(platform, options.mmproj, options));
+  return ggufCheckpoint(file, options.mmproj === undefined ? undefined : await openFile(platform, options.mmproj, options));
 }
+
+const ggufCheckpoint = async (file: GgufFile, mmproj?: GgufFile): Promise<Checkpoint> =>
+  (await import('./ggufLayout.ts')).openGgufPair(file, mmproj);
 
 async function openFolder(
   platform: Platform,

@@ -1,16 +1,22 @@
 // GGUF files that pumice wrote: llama.cpp's names, and the config as JSON. See src/convert/fromHub.ts for the keys.
 
-import { chatTemplateFromGguf } from '../chat/template.ts';
+import { chatTemplateFromGguf } from '../chat/templateSource.ts';
 import { unstacked } from '../formats/experts.ts';
 import type { GgufFile } from '../formats/gguf.ts';
 import { clipHubNames, languageHubNames } from '../formats/ggufNames.ts';
 import { renamed } from '../formats/renamed.ts';
-import { tokenizerFromGguf } from '../tokenizer/gguf.ts';
+import type { GgufTokenizerOptions } from '../tokenizer/gguf.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { Config } from './config.ts';
 import type { Checkpoint } from './model.ts';
 
 /** Whether the file has a config of ours. */
 export const isOwn = (file: GgufFile): boolean => file.metadata.has('pumice.config');
+
+/** The tokenizer of a file that has one. */
+export async function ggufTokenizer({ meta }: GgufFile, options?: GgufTokenizerOptions): Promise<Tokenizer | undefined> {
+  return meta.has('tokenizer.ggml.model') ? (await import('../tokenizer/gguf.ts')).tokenizerFromGguf(meta, options) : undefined;
+}
 
 /** Opens it. Throws FormatError where the JSON is broken. */
 export function openOwn(file: GgufFile): Checkpoint {
@@ -30,7 +36,7 @@ export function openOwn(file: GgufFile): Checkpoint {
     name: meta.string('general.name', name),
     config,
     files: renamed(language ? unstacked(file, language) : file, (n) => language?.(n) ?? clip(n) ?? n),
-    tokenizer: async () => (file.metadata.has('tokenizer.ggml.model') ? tokenizerFromGguf(meta, { legacy }) : undefined),
+    tokenizer: () => ggufTokenizer(file, { legacy }),
     ...(template !== null && { chatTemplate: template }),
     ...(hasVision ? { vision: { config: json('pumice.vision'), preprocessor: json('pumice.preprocessor') } } : {}),
   };

@@ -13,7 +13,6 @@ import { qFormer, qFormerSizes } from './qformer.ts';
 
 export const shareCaptioner: ModelDefinition = {
   name: 'share-captioner',
-  matches: ({ files }) => files.tensors.has('query_tokens') && files.tensors.has('internlm_proj.weight'),
   open(checkpoint, options) {
     const weights = Weights.over(checkpoint.files, options);
     const decoder = openDecoder(weights, checkpoint.config, options);

@@ -41,8 +41,6 @@ const MAX_PATCHES = 4096;
 
 export const uhd: ModelDefinition = {
   name: 'llava-uhd',
-  matches: ({ config, files }) =>
-    /^(adapt_spatial_resampler|uhd_v)/.test(config.string('mm_projector_type', '')) || files.tensors.has(`${PREFIX}.attn.in_proj_weight`),
   open(checkpoint, options) {
     const { config, vision } = checkpoint;
     const type = config.string('mm_projector_type', '');

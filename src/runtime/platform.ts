@@ -1,6 +1,7 @@
 // All that differs between runtimes. One small file per platform implements this; nothing else may look at the runtime.
 
 import type { ByteSource, Folder } from '../formats/source.ts';
+import type { openHubFolder } from '../models/hubLayout.ts';
 
 /** `simd`: plain WASM SIMD. `relaxed`: with relaxed SIMD's integer dot. `debug`: plain, with names and assertions. */
 export type Build = 'simd' | 'relaxed' | 'debug';
@@ -41,6 +42,8 @@ export interface Platform {
   threads(): number;
   /** Opens a local path, a URL, or a hub's `org/name`, as far as the platform can. Throws InputError where there is nothing. */
   open(path: string, download?: Download): Promise<Opened>;
+  /** Opens a hub directory; absent where there are none, so that safetensors, pickles and tokenizer files stay out of bundles. */
+  readonly openHub?: typeof openHubFolder;
   /** Reads a small local file (a picture); absent where there are none. */
   readFile?(path: string): Promise<Uint8Array>;
 }

@@ -14,7 +14,7 @@ import type { Build, Download, Opened, Platform } from './platform.ts';
 
 /** A platform over Node's modules. `kernels` says where a build lies: a path or file URL. */
 export function serverPlatform(name: string, kernels: (build: Build) => string | URL): Platform {
-  return {
+  const platform: Platform = {
     name,
 
     async compile(build) {
@@ -42,6 +42,11 @@ export function serverPlatform(name: string, kernels: (build: Build) => string |
 
     threads: () => availableParallelism(),
 
+    async openHub(folder, options) {
+      const [{ openHubFolder }, { addProduct }] = await Promise.all([import('../models/hubLayout.ts'), import('./products.ts')]);
+      return openHubFolder(folder, { ...options, addProduct: addProduct(platform) });
+    },
+
     readFile: (path) => readFile(path),
 
     async open(path, download = {}) {
@@ -53,6 +58,7 @@ export function serverPlatform(name: string, kernels: (build: Build) => string |
       return { kind: 'file', source: fileSource(path), ...folderAndFile(path) };
     },
   };
+  return platform;
 }
 
 /** A file by URL, by way of the cache; the files beside it when they are asked for. */

@@ -1,6 +1,7 @@
 // Answers as the OpenAI API shapes them: one object, or a stream of server-sent events.
 
-import type { Chunk, Usage } from '../generate/generate.ts';
+import type { Usage } from '../generate/account.ts';
+import type { Chunk } from '../generate/generate.ts';
 import type { TokenLogprobs } from '../generate/logprobs.ts';
 import type { Llava } from '../llava.ts';
 import { errorBody } from './errors.ts';

@@ -1,7 +1,7 @@
 // `pumice/server`: an OpenAI-compatible server as a web-standard fetch handler.
 
 import { Hono } from 'hono';
-import type { Usage } from '../generate/generate.ts';
+import type { Usage } from '../generate/account.ts';
 import type { Llava } from '../llava.ts';
 import { type Answer, completion, completionStream } from './chat.ts';
 import { errorBody, HttpError } from './errors.ts';
