@@ -52,41 +52,98 @@ test('publint finds nothing', async () => {
   );
 });
 
+const STATIC = /^(?:import|export)\b[^'"]*from '([^']+)'|^import '([^']+)'/gm;
+const LAZY = /\bimport\('([^']+)'\)/g;
+
+/** Modules of the package that a module reaches, and what it imports from elsewhere. `lazy`: also by `import()`. */
+function reach(entry: string, lazy: boolean): { modules: Set<string>; others: Set<string> } {
+  const modules = new Set<string>();
+  const others = new Set<string>();
+  const visit = (path: string): void => {
+    if (modules.has(path) || !existsSync(path)) return;
+    modules.add(path);
+    const text = readFileSync(path, 'utf8');
+    for (const [, from, bare] of [...text.matchAll(STATIC), ...(lazy ? text.matchAll(LAZY) : [])]) {
+      const specifier = from ?? bare ?? '';
+      if (specifier.startsWith('.')) visit(fileURLToPath(new URL(specifier, `file://${path}`)));
+      else others.add(specifier);
+    }
+  };
+  visit(`${root}build/src/${entry}.js`);
+  return { modules, others };
+}
+
+// Milliseconds depend on the machine; files that must be found, read and compiled one by one do not.
+for (const [name, entry, most] of [
+  ['pumice', 'entries/node', 8],
+  ['pumice in browsers', 'entries/browser', 10],
+  ['pumice/core', 'core', 60],
+] as const) {
+  test(`import of ${name}: at most ${most} files`, () => {
+    const { modules } = reach(entry, false);
+    assert.ok(modules.size <= most, `${modules.size}: ${[...modules].map((m) => m.slice(root.length)).join(', ')}`);
+  });
+}
+
+test('what a model may need waits until it does', () => {
+  const { modules, others } = reach('core', false);
+  const early = [...modules].filter((m) =>
+    /\/(tokenizer|convert|estimate)\/|\/models\/(?!open|registry|pruning|checkpointDigest)|\/image\/(png|jpeg)|\/chat\/(template|conversation)|\/formats\/(safetensors|torch|pickle|zip|lora|http|quantize)/.test(
+      m,
+    ),
+  );
+  assert.deepEqual(early, []);
+  assert.deepEqual([...others], []);
+});
+
+test('hub directories, pickles and their tokenizers are not for places without folders', () => {
+  for (const entry of ['core', 'entries/browser', 'entries/edge']) {
+    const { modules } = reach(entry, true);
+    assert.deepEqual(
+      [...modules].filter((m) => /\/(hubLayout|torchBin|pickle|safetensors|tokenizerJson|quantize\/index)\.js$/.test(m)),
+      [],
+      entry,
+    );
+  }
+});
+
 for (const name of ['pumice', 'pumice/core', 'pumice/inline']) {
-  test(`import of ${name}: no side effects, quick`, () => {
+  test(`import of ${name}: no side effects`, () => {
     const script = `
       const globals = Object.getOwnPropertyNames(globalThis).length;
+      let compiled = 0;
+      for (const name of ['compile', 'instantiate', 'Module', 'Instance', 'Memory']) {
+        const real = WebAssembly[name];
+        WebAssembly[name] = new Proxy(real, { apply: (...a) => (compiled++, Reflect.apply(...a)), construct: (...a) => (compiled++, Reflect.construct(...a)) });
+      }
       const start = performance.now();
       await import(${JSON.stringify(name)});
       const ms = performance.now() - start;
       const { length } = Object.getOwnPropertyNames(globalThis);
-      console.log(JSON.stringify({ ms, added: length - globals, left: process.getActiveResourcesInfo().filter((r) => /Timeout|Immediate|Message|Worker|TCP/.test(r)) }));`;
-    const once = () =>
-      JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: root, encoding: 'utf8' })) as {
-        ms: number;
-        added: number;
-        left: string[];
-      };
-    const runs = Array.from({ length: 3 }, once);
-    assert.deepEqual(runs[0]!.left, []);
-    assert.equal(runs[0]!.added, 0);
-    // Reading 150 small files is most of it; other work on the machine makes it several times slower.
-    assert.ok(Math.min(...runs.map((r) => r.ms)) < 1000, `${runs.map((r) => r.ms)}`);
-    console.log(`# import of ${name}: ${Math.min(...runs.map((r) => r.ms)).toFixed(0)} ms`);
+      console.log(JSON.stringify({ ms, compiled, added: length - globals, left: process.getActiveResourcesInfo().filter((r) => /Timeout|Immediate|Message|Worker|TCP/.test(r)) }));`;
+    const run = JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: root, encoding: 'utf8' })) as {
+      ms: number;
+      compiled: number;
+      added: number;
+      left: string[];
+    };
+    assert.deepEqual(run.left, []);
+    assert.equal(run.added, 0);
+    assert.equal(run.compiled, 0);
+    console.log(`# import of ${name}: ${run.ms.toFixed(0)} ms`);
   });
 }
 
 test('the platform-free core reaches no runtime module', () => {
-  const seen = new Set<string>();
-  const visit = (path: string): void => {
-    if (seen.has(path) || !existsSync(path)) return;
-    seen.add(path);
-    for (const [, specifier] of readFileSync(path, 'utf8').matchAll(/^(?:import|export)\b[^'"]*from '([^']+)'|^import '([^']+)'/gm)) {
-      assert.doesNotMatch(specifier ?? '', /^node:/, path);
-      if (specifier?.startsWith('.')) visit(fileURLToPath(new URL(specifier, `file://${path}`)));
-    }
-  };
-  for (const entry of ['core', 'entries/browser', 'entries/edge']) visit(`${root}build/src/${entry}.js`);
-  assert.ok(seen.size > 50);
-  for (const path of seen) assert.doesNotMatch(readFileSync(path, 'utf8'), /\b(typeof|globalThis\.) ?(process|Deno|Bun|navigator)\b/, path);
+  for (const entry of ['core', 'entries/browser', 'entries/edge']) {
+    const { modules, others } = reach(entry, true);
+    assert.ok(modules.size > 100, `${modules.size} modules`);
+    assert.deepEqual(
+      [...others].filter((name) => name.startsWith('node:')),
+      [],
+      entry,
+    );
+    for (const path of modules)
+      assert.doesNotMatch(readFileSync(path, 'utf8'), /\b(typeof|globalThis\.) ?(process|Deno|Bun|navigator)\b/, path);
+  }
 });

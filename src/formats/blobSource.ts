@@ -7,7 +7,7 @@ import type { ByteSource } from './source.ts';
 const PIECE = 8 * 1024 * 1024;
 
 /** A source over a Blob. `name`: for messages; a File's own name by default. */
-export function blobSource(blob: Blob, name: string = 'name' in blob && typeof blob.name === 'string' ? blob.name : 'blob'): ByteSource {
+export function blobSource(blob: Blob, name: string = fileName(blob)): ByteSource {
   return {
     name,
     size: blob.size,
@@ -29,3 +29,5 @@ export function blobSource(blob: Blob, name: string = 'name' in blob && typeof b
     async close() {},
   };
 }
+
+const fileName = (blob: Blob): string => ('name' in blob && typeof blob.name === 'string' ? blob.name : 'blob');

@@ -5,12 +5,9 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { InputError } from '../errors.ts';
-import { urlName } from '../formats/http.ts';
-import { openHub } from './hubCache.ts';
 import { hubName } from './hubNames.ts';
-import { cachedFile } from './nodeCache.ts';
 import { fileSource, folderAndFile, localFolder } from './nodeFiles.ts';
-import type { Build, Download, Opened, Platform } from './platform.ts';
+import type { Build, Platform } from './platform.ts';
 
 /** A platform over Node's modules. `kernels` says where a build lies: a path or file URL. */
 export function serverPlatform(name: string, kernels: (build: Build) => string | URL): Platform {
@@ -50,42 +47,13 @@ export function serverPlatform(name: string, kernels: (build: Build) => string |
     readFile: (path) => readFile(path),
 
     async open(path, download = {}) {
-      if (/^https?:\/\//i.test(path)) return cachedWebFile(path, download);
+      if (/^https?:\/\//i.test(path)) return (await import('./cachedWebFile.ts')).cachedWebFile(path, download);
       const hub = statSync(path, { throwIfNoEntry: false }) === undefined ? hubName(path) : null;
-      if (hub !== null) return openHub(hub, download);
+      if (hub !== null) return (await import('./hubCache.ts')).openHub(hub, download);
       if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return { kind: 'folder', folder: localFolder(path) };
       // The source first: its errors name the path.
       return { kind: 'file', source: fileSource(path), ...folderAndFile(path) };
     },
   };
   return platform;
-}
-
-/** A file by URL, by way of the cache; the files beside it when they are asked for. */
-async function cachedWebFile(path: string, { offline, onDownload, signal }: Download): Promise<Opened> {
-  const url = new URL(path);
-  const open = async (at: URL) => {
-    const name = decodeURIComponent(at.pathname.split('/').at(-1) ?? '');
-    return {
-      ...fileSource(
-        await cachedFile(at, {
-          ...(offline === undefined ? {} : { offline }),
-          ...(signal === undefined ? {} : { signal }),
-          ...(onDownload === undefined ? {} : { onProgress: (done, total) => onDownload(name, done, total) }),
-        }),
-      ),
-      name: urlName(at),
-    };
-  };
-  return {
-    kind: 'file',
-    source: await open(url),
-    folder: {
-      name: urlName(new URL('.', url)),
-      list: async () => [],
-      open: (file) => open(new URL(encodeURIComponent(file), url)),
-      folder: async () => null,
-    },
-    file: decodeURIComponent(url.pathname.split('/').at(-1) ?? ''),
-  };
 }
