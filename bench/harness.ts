@@ -103,7 +103,8 @@ export async function measure(op: string, c: Case, build: Build, roofline: Roofl
   };
 }
 
-function install(engine: Engine, c: Case): { program: Program; macs: number; bytes: number } {
+/** A case's program with its inputs, and what a run of it costs. */
+export function install(engine: Engine, c: Case): { program: Program; macs: number; bytes: number } {
   const g = new Graph(c.name);
   c.graph(g).forEach((t, i) => {
     g.output(`out${i}`, t);
