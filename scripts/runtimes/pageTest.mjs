@@ -12,6 +12,7 @@ const cli = spawn(
   [join(root, 'node_modules/pumice/build/src/cli/main.js'), 'serve', '-m', join(root, 'files/pebble.gguf'), '-p', '0'],
   {
     stdio: ['ignore', 'pipe', 2],
+    env: { ...process.env, PUMICE_API_KEY: 'secret' },
   },
 );
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
@@ -29,6 +30,12 @@ try {
     page.on('response', (r) => r.ok() || said.push(`${r.status()} ${r.url()}`));
     page.on('pageerror', (e) => errors.push(String(e)));
     await page.goto(url);
+    for (const key of ['wrong', 'secret']) {
+      await page.locator('#key').fill(key, { timeout: 20000 });
+      const answered = page.waitForResponse((r) => r.url().endsWith('/v1/models'));
+      await page.locator('#key').blur();
+      assert.equal((await answered).status(), key === 'secret' ? 200 : 401);
+    }
     const ready = () =>
       page
         .waitForFunction(() => !document.querySelector('#ask').disabled, undefined, { timeout: 20000 })
@@ -51,8 +58,14 @@ try {
     await ready();
     assert.equal(await page.evaluate('crossOriginIsolated'), true);
     assert.equal((await ask()).trim(), served.trim(), 'the same answer from the server and in the browser');
+    const whole = await page.locator('#picture').evaluate((canvas) => canvas.toDataURL());
     await page.locator('#keep').fill('50');
     assert.ok((await ask()).length > 1);
+    // What deep layers do not see is shaded, until that is switched off.
+    assert.ok(await page.locator('#overlay').isVisible());
+    assert.notEqual(await page.locator('#picture').evaluate((canvas) => canvas.toDataURL()), whole);
+    await page.locator('#overlay').uncheck();
+    assert.equal(await page.locator('#picture').evaluate((canvas) => canvas.toDataURL()), whole);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name}: scrolls sideways`);
     assert.deepEqual(errors, []);
     if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });

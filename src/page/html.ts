@@ -24,7 +24,7 @@ export const pageHtml = (base: string, mode: 'server' | 'browser'): string => `<
   form { display: grid; gap: .75rem; align-content: start; }
   .row { display: flex; gap: .5rem; }
   input[type=text] { flex: 1; min-width: 0; }
-  input[type=text], button, select { font: inherit; padding: .5rem .75rem; border: 1px solid var(--line); border-radius: .4rem; background: var(--soft); color: inherit; }
+  input[type=text], input[type=password], button, select { font: inherit; padding: .5rem .75rem; border: 1px solid var(--line); border-radius: .4rem; background: var(--soft); color: inherit; }
   button.main { background: var(--mark); border-color: var(--mark); color: #fff; }
   button:disabled { opacity: .5; }
   label.slider { display: grid; grid-template-columns: 9rem minmax(0, 1fr) 3.5rem; gap: .5rem; align-items: center; }
@@ -48,6 +48,7 @@ export const pageHtml = (base: string, mode: 'server' | 'browser'): string => `<
   </section>
   <form id="form">
     <div class="row"><input id="question" type="text" value="What is at the left?" aria-label="Question" maxlength="2000"><button class="main" id="ask">Ask</button><button type="button" id="stop" hidden>Stop</button></div>
+    <label class="slider" id="keyLabel" hidden><span>API key</span><input id="key" type="password" autocomplete="current-password"></label>
     <label class="slider" id="tokensLabel" hidden><span>visual tokens</span><input id="tokens" type="range" min="1" max="256" value="256"><output></output></label>
     <label class="slider" id="keepLabel" hidden><span>keep rate</span><input id="keep" type="range" min="10" max="100" step="5" value="100"><output></output></label>
     <div id="answer" aria-live="polite"></div>

@@ -1,5 +1,6 @@
 // The page: a picture, a question, an answer, and what it took.
 
+import { PumiceError } from '../errors.ts';
 import type { Answered, Backend } from './backend.ts';
 import { browserBackend } from './browserBackend.ts';
 import { drawPicture, drawProfile } from './draw.ts';
@@ -15,6 +16,7 @@ const overlay = element<HTMLInputElement>('overlay');
 const question = element<HTMLInputElement>('question');
 const tokens = element<HTMLInputElement>('tokens');
 const keep = element<HTMLInputElement>('keep');
+const key = element<HTMLInputElement>('key');
 const ask = element<HTMLButtonElement>('ask');
 const stop = element<HTMLButtonElement>('stop');
 const answer = element('answer');
@@ -33,17 +35,21 @@ const say = (text: string): void => {
 async function open(): Promise<void> {
   backend?.close();
   ask.disabled = true;
-  const mine = mode.value === 'browser' ? browserBackend(new URL(`${base}/models/pebble.gguf`, location.href).href) : serverBackend();
+  const mine =
+    mode.value === 'browser' ? browserBackend(new URL(`${base}/models/pebble.gguf`, location.href).href) : serverBackend(key.value);
   backend = mine;
   try {
     say('loading ...');
     const choices = await mine.open((share) => say(`loading ${Math.round(100 * share)} %`));
     if (backend !== mine) return;
+    element('keyLabel').hidden = true;
     element('tokensLabel').hidden = !choices.visualTokens;
     element('keepLabel').hidden = !choices.keep;
     ask.disabled = false;
     say(`${choices.name} is ready`);
   } catch (e) {
+    if (backend !== mine) return;
+    element('keyLabel').hidden = !(e instanceof PumiceError && e.code === 'unauthorized');
     say((e as Error).message);
   }
 }
@@ -103,6 +109,7 @@ async function submit(): Promise<void> {
 
 mode.value = first;
 mode.onchange = () => void open();
+key.onchange = () => void open();
 file.onchange = () => void choose(file.files?.[0]);
 overlay.onchange = redraw;
 stop.onclick = () => running?.abort();

@@ -11,13 +11,17 @@ interface Event {
   readonly error?: { readonly message: string };
 }
 
-export function serverBackend(): Backend {
+/** `key`: the server's API key; empty: none. A server that wants another one makes `open` fail with the code `unauthorized`. */
+export function serverBackend(key: string): Backend {
+  const authorization: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
   let keeps = false;
   return {
     async open() {
-      const { data } = (await (await fetch('/v1/models')).json()) as {
-        data: readonly { id: string; pumice: { choices: readonly string[] } }[];
-      };
+      const response = await fetch('/v1/models', { headers: authorization });
+      if (response.status === 401)
+        throw new PumiceError('unauthorized', key ? 'this is not the API key of the server' : 'the server asks for its API key');
+      if (!response.ok) throw failure(`status ${response.status}`);
+      const { data } = (await response.json()) as { data: readonly { id: string; pumice: { choices: readonly string[] } }[] };
       const [card] = data;
       keeps = card!.pumice.choices.includes('keepRate');
       return { name: card!.id, visualTokens: card!.pumice.choices.includes('visualTokens'), keep: keeps };
@@ -36,7 +40,7 @@ export function serverBackend(): Backend {
       };
       const response = await fetch('/v1/chat/completions', {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', ...authorization },
         body: JSON.stringify(body),
         signal,
       });
