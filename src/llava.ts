@@ -9,12 +9,11 @@ import { type Account, newAccount, newSpent } from './generate/account.ts';
 import type { Chunk, GenerateOptions } from './generate/generate.ts';
 import { type Distance, distance, IGNORED, type ScoredSequence, tokenLogProbs } from './generate/score.ts';
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
-import { decodeState, encodeState, type StateOwner } from './generate/state.ts';
+import type { StateOwner } from './generate/state.ts';
 import { kvBytes } from './graph/kv.ts';
 import type { RgbImage } from './image/image.ts';
 import { type ImageInput, loadImage } from './image/load.ts';
 import { imagesOf, isEncoded, type Message, type MessageWith, textual, withPictures } from './messages.ts';
-import { checkpointDigest } from './models/checkpointDigest.ts';
 import { concat } from './models/concat.ts';
 import type { Checkpoint, EncodeOptions, Model, ModelOptions, PictureOptions, PictureView } from './models/model.ts';
 import { type CheckpointOptions, type ModelSource, openCheckpointFrom } from './models/open.ts';
@@ -317,6 +316,7 @@ export class Llava implements AsyncDisposable {
   }
 
   async #owner(): Promise<StateOwner> {
+    const { checkpointDigest } = await import('./models/checkpointDigest.ts');
     return { model: await checkpointDigest(this.checkpoint), settings: this.#settings };
   }
 
@@ -328,10 +328,12 @@ export class Llava implements AsyncDisposable {
     const keys = pictures.map((p) => p.key);
     // A picture stands in a message by its number.
     const conversation = this.#conversation.map((m) => withPictures(m, (image) => keys.indexOf((image as ImageRows).key)));
+    const { encodeState } = await import('./generate/state.ts');
     return encodeState(await this.#owner(), { snapshot, pictures, conversation });
   }
 
   async #restore(bytes: Uint8Array): Promise<Message[]> {
+    const { decodeState } = await import('./generate/state.ts');
     const { snapshot, pictures, conversation } = await decodeState(await this.#owner(), bytes);
     for (const p of pictures) this.#images.set(p.key, p);
     await this.#session.resume(snapshot);

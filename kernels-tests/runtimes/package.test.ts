@@ -88,7 +88,7 @@ for (const [name, entry, most] of [
 test('what a model may need waits until it does', () => {
   const { modules, others } = reach('core', false);
   const early = [...modules].filter((m) =>
-    /\/(tokenizer|convert|estimate)\/|\/models\/(?!open|registry|pruning|checkpointDigest)|\/image\/(png|jpeg)|\/chat\/(template|conversation)|\/formats\/(safetensors|torch|pickle|zip|lora|http|quantize)/.test(
+    /\/(tokenizer|convert|estimate)\/|\/models\/(?!open|registry|pruning|concat)|\/image\/(png|jpeg)|\/chat\/(template|conversation)|\/formats\/(safetensors|torch|pickle|zip|lora|http|quantize)/.test(
       m,
     ),
   );

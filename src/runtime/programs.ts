@@ -6,7 +6,7 @@ import type { SizeOf } from '../graph/op.ts';
 import { type Plan, plan } from '../graph/plan.ts';
 import type { Weights, WeightUse } from '../graph/weights.ts';
 import type { Engine, Program } from './engine.ts';
-import { type LoadOptions, loadWeights } from './load.ts';
+import type { LoadOptions } from './load.ts';
 import type { Memory } from './memory.ts';
 import type { RunResult } from './runner.ts';
 
@@ -69,6 +69,7 @@ export class Programs {
       return uses.filter((use) => stage.fixed.has(use.tensor.storage) && !loaded?.has(use)).map((use) => ({ memory, use }));
     });
     if (!missing.length) return;
+    const { loadWeights } = await import('./load.ts');
     await loadWeights(missing, options);
     for (const { memory, use } of missing) this.#loaded.set(memory, (this.#loaded.get(memory) ?? new Set()).add(use));
   }
