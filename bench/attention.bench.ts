@@ -5,7 +5,13 @@ import { byteSize } from '../src/graph/tensor.ts';
 import type { Case } from './harness.ts';
 
 /** Rows of a causal model over a cache that already holds `past` rows. */
-function causal(name: string, dtype: KvType, [heads, kvHeads, dim]: readonly [number, number, number], rows: number, past: number): Case {
+export function causal(
+  name: string,
+  dtype: KvType,
+  [heads, kvHeads, dim]: readonly [number, number, number],
+  rows: number,
+  past: number,
+): Case {
   const shape = [kvHeads, past + rows, dim];
   // A byte that makes ordinary numbers in each type. Written, since untouched pages are all one page of zeros.
   const bytes = new Uint8Array(byteSize(dtype, shape)).fill(0x3c);

@@ -57,6 +57,8 @@ export interface Result {
   readonly ms: number;
   /** Fastest of all samples. */
   readonly bestMs: number;
+  /** Median distance of the samples from their median, by the median. */
+  readonly spread: number;
   readonly gmacs: number;
   readonly gbs: number;
   readonly bound: keyof Roofline;
@@ -95,6 +97,7 @@ export async function measure(op: string, c: Case, build: Build, roofline: Roofl
     build,
     ms: median,
     bestMs: result.latency.min / calls,
+    spread: result.latency.mad / result.latency.p50,
     gmacs,
     gbs,
     bound: c.bound,
@@ -147,15 +150,16 @@ function calibrate(engine: Engine, program: Program): number {
 
 export function line(r: Result): string {
   const time = (ms: number) => (ms >= 1 ? `${ms.toFixed(2)} ms` : `${(ms * 1000).toFixed(2)} us`);
-  const rate = r.bound === 'memory' ? `${r.gbs.toFixed(1)} GB/s` : `${r.gmacs.toFixed(1)} GMAC/s`;
   const share = `${(100 * r.share).toFixed(0)} % of ${r.bound}`;
   return [
     r.op.padEnd(16),
     r.build.padEnd(7),
     r.case.padEnd(44),
     time(r.ms).padStart(10),
+    `+-${(100 * r.spread).toFixed(0)} %`.padEnd(7),
     `(best ${time(r.bestMs)})`.padEnd(17),
-    rate.padStart(12),
+    `${r.gmacs.toFixed(1)} GMAC/s`.padStart(12),
+    `${r.gbs.toFixed(1)} GB/s`.padStart(10),
     share.padEnd(15),
     `cpu ${(100 * r.cpu).toFixed(0)} %`,
   ].join(' ');

@@ -12,6 +12,7 @@ const result = (ms: number, bestMs: number): Result => ({
   gmacs: 1,
   gbs: 1,
   bound: 'f32',
+  spread: 0.01,
   share: 1,
   cpu: 1,
 });

@@ -55,10 +55,10 @@ async function withThreads(
   o: { readonly mmproj?: string; readonly prompts: readonly number[]; readonly contexts: readonly number[]; readonly rounds: number },
   add: (row: Row) => void,
 ): Promise<void> {
-  const most = Math.max(...o.prompts, ...o.contexts) + DECODED;
+  const context = Math.max(...o.prompts, ...o.contexts) + DECODED;
   let model: Llava | undefined;
   const load = await timed(1, async () => {
-    model = await Llava.load(path, { threads, context: most, ...(o.mmproj === undefined ? {} : { mmproj: o.mmproj }) });
+    model = await Llava.load(path, { threads, context, ...(o.mmproj === undefined ? {} : { mmproj: o.mmproj }) });
   });
   await using llava = model!;
   add({ threads, what: 'load', ...load, rate: 0 });
@@ -72,15 +72,16 @@ async function withThreads(
     add({ threads, what: `picture 640x480 (${imageRows} rows)`, ...t, rate: (imageRows * 1000) / t.ms });
   }
   const session = new Session(llava.programs, decoder);
+  const most = decoder.backbone.context;
   const prompt = (n: number) => Array.from({ length: n }, (_, i) => (i * 7919) % decoder.backbone.vocabulary);
-  for (const n of o.prompts) {
+  for (const n of o.prompts.filter((rows) => rows <= most)) {
     const t = await timed(o.rounds, async () => {
       session.truncate(0);
       await session.prefill(prompt(n));
     });
     add({ threads, what: `prefill ${n} rows`, ...t, rate: (n * 1000) / t.ms });
   }
-  for (const n of o.contexts) {
+  for (const n of o.contexts.filter((rows) => rows + DECODED <= most)) {
     await session.prefill(prompt(n));
     const t = await timed(o.rounds, async () => {
       session.truncate(n);
