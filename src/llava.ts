@@ -7,7 +7,7 @@ import { sha256 } from './digest.ts';
 import { InputError } from './errors.ts';
 import { type Account, newAccount, newSpent } from './generate/account.ts';
 import type { Chunk, GenerateOptions } from './generate/generate.ts';
-import { type Distance, distance, IGNORED, type ScoredSequence, tokenLogProbs } from './generate/score.ts';
+import type { Distance, ScoredSequence } from './generate/score.ts';
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
 import type { StateOwner } from './generate/state.ts';
 import { kvBytes } from './graph/kv.ts';
@@ -257,6 +257,7 @@ export class Llava implements AsyncDisposable {
     if (!teacher) return own.score;
     // Its own turn is running: another one would wait for it.
     const other = teacher === this ? own : await teacher.#taught(messages, signal);
+    const { distance } = await import('./generate/score.ts');
     return { ...own.score, teacher: other.score, distance: distance(own.sequence, other.sequence) };
   }
 
@@ -268,6 +269,7 @@ export class Llava implements AsyncDisposable {
 
   /** Scores the answer; `keep`: with the logits of all rows. */
   async #sequence(messages: readonly Message[], keep: boolean, signal?: AbortSignal): Promise<Scored> {
+    const { IGNORED, tokenLogProbs } = await import('./generate/score.ts');
     const images: ImageRows[] = [];
     for (const input of messages.flatMap(imagesOf))
       images.push(

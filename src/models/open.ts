@@ -3,7 +3,7 @@
 import { InputError, UnsupportedError } from '../errors.ts';
 import type { GgufFile } from '../formats/gguf.ts';
 import { openGguf, openGgufParts } from '../formats/gguf.ts';
-import { openSource, type SourceInput } from '../formats/openSource.ts';
+import type { SourceInput } from '../formats/openSource.ts';
 import type { Folder } from '../formats/source.ts';
 import type { Download, Opened, Platform } from '../runtime/platform.ts';
 import type { Checkpoint } from './model.ts';
@@ -71,7 +71,10 @@ async function openProjector(platform: Platform, model: OpenedFile, options: Che
 async function openFile(platform: Platform, model: ModelSource, download: Download): Promise<GgufFile> {
   // URLs go the way of their text: through the platform's cache.
   const path = model instanceof URL && /^https?:$/.test(model.protocol) ? model.href : model;
-  if (typeof path !== 'string') return openGguf(await openSource(path));
+  if (typeof path !== 'string') {
+    const { openSource } = await import('../formats/openSource.ts');
+    return openGguf(await openSource(path));
+  }
   const opened = await platform.open(path, download);
   if (opened.kind === 'folder') throw new InputError(`${path}: is a directory: a GGUF file is expected here`);
   return openGgufOf(opened);
