@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from artwork import CLASSES
+from pointers import Targets, Vocabulary
 
 WORK = pathlib.Path(__file__).parent / "work"
 N_CLASSES = len(CLASSES["classes"])
@@ -17,12 +18,12 @@ def load_atlas(name):
 
 
 def tower_batches(queue, batch, seed):
-    """Endless batches (uint8 pixels, patch labels); four scenes of five are crowded."""
+    """Endless batches (uint8 pixels, patch labels, centres); two scenes of three are crowded, one of six has a single thing (large ones are rare otherwise)."""
     from world import World
-    world = World(load_atlas("train"), seed, plain_share=0.7)
+    world = World(load_atlas("train"), seed, plain_share=0.6)
     while True:
-        scenes = [world.scene(crowded=i % 5 != 0) for i in range(batch)]
-        queue.put((np.stack([s["pixels"] for s in scenes]), np.stack([s["patches"] for s in scenes])))
+        scenes = [world.scene(crowded=i % 3 != 0, n=1 if i % 6 == 0 else None, text=None if i % 6 else False) for i in range(batch)]
+        queue.put(tuple(np.stack([s[k] for s in scenes]) for k in ("pixels", "patches", "centres")))
 
 
 def load_held_patches(n=192):
@@ -37,9 +38,9 @@ def load_held_patches(n=192):
         for k, sprites in groups.items():
             world = World(sprites, 777, plain_share=1)
             scenes = [world.scene(crowded=i % 2 == 0) for i in range(n)]
-            out[k] = [(np.stack([s["pixels"] for s in scenes[i:i + 64]]), np.stack([s["patches"] for s in scenes[i:i + 64]])) for i in range(0, n, 64)]
+            out[k] = [tuple(np.stack([s[key] for s in scenes[i:i + 64]]) for key in ("pixels", "patches", "centres")) for i in range(0, n, 64)]
         path.write_bytes(pickle.dumps(out))
-    return {k: [(torch.from_numpy(a), torch.from_numpy(b)) for a, b in v] for k, v in pickle.loads(path.read_bytes()).items()}
+    return {k: [tuple(map(torch.from_numpy, b)) for b in v] for k, v in pickle.loads(path.read_bytes()).items()}
 
 
 PREFIX_HEAD = "USER: "
@@ -47,6 +48,7 @@ TEXT = 128                       # text tokens per packed sequence
 TYPES = ["describe", "exist", "what_at", "where", "count", "count_all", "count_group", "group_yn", "which_group", "color", "bgcolor", "rel", "rel_yn",
          "bigger", "what1", "text"]
 IGNORED = -100
+ROW = {"ids": 0, "seg": -1, "pos": 0, "labels": IGNORED, "here": 0, "ahead": 0, "back": 0}   # what a packed row is made of, and its padding
 
 
 class Packer:
@@ -61,7 +63,7 @@ class Packer:
         self.rng = rng
         self.head = [self.sp.bos_id()] + self.sp.encode(PREFIX_HEAD)
         self.tail = self.sp.encode("\n")
-        self.cache = {}
+        self.vocabulary = Vocabulary(self.sp)
 
     def question(self, text):
         ids = self.sp.encode(f"\n{text} ASSISTANT:")
@@ -78,54 +80,54 @@ class Packer:
         ids = self.sp.encode(f"/USER: {text} ASSISTANT:")
         return ids[ids.index(self.sp.piece_to_id("USER")):]
 
-    def segments(self, pairs):
-        """ids, segment numbers, positions, labels, kinds: independent pairs, packed until TEXT ids."""
-        ids, seg, pos, labels, kinds = [], [], [], [], []
+    def segments(self, pairs, targets=None):
+        """Independent pairs, packed until TEXT ids: see `padded`. `targets` (pointers.Targets) adds what heads should look at."""
+        rows = {k: [] for k in ROW}
+        kinds = []
         for kind, q, a in pairs:
             qi, ai = self.question(q), self.answer(a)
-            n = len(qi) + len(ai)
-            if len(ids) + n - 1 > TEXT:
+            if len(rows["ids"]) + len(qi) + len(ai) - 1 > TEXT:
                 continue
-            self.add(ids, seg, pos, labels, qi, ai, len(kinds) + 1, 0)
             kinds.append(TYPES.index(kind))
-        return self.padded(ids, seg, pos, labels, kinds)
+            self.add(rows, qi, ai[:-1], ai, len(kinds), 0, targets)
+        return self.padded(rows, kinds)
 
-    def dialogue(self, pairs):
+    def dialogue(self, pairs, targets=None):
         """The same pairs as one conversation of several turns; the description, which tells everything, comes last."""
-        ids, seg, pos, labels, kinds = [], [], [], [], []
-        pairs = sorted(pairs, key=lambda p: p[0] == "describe")
-        for kind, q, a in pairs:
-            qi, ai = self.question(q) if not ids else self.next_turn(q), self.answer(a)
-            if len(ids) + len(qi) + len(ai) > TEXT:
-                continue
-            ids_before = len(ids)
-            ids += qi + ai
-            seg += [1] * (len(qi) + len(ai))
-            labels += [IGNORED] * (len(qi) - 1) + ai + [IGNORED]
-            pos += range(ids_before, len(ids))
-            kinds.append(TYPES.index(kind))
-        return self.padded(ids, seg, pos, labels, [])
+        rows = {k: [] for k in ROW}
+        for _, q, a in sorted(pairs, key=lambda p: p[0] == "describe"):
+            start = len(rows["ids"])
+            qi, ai = self.next_turn(q) if start else self.question(q), self.answer(a)
+            if start + len(qi) + len(ai) <= TEXT:
+                self.add(rows, qi, ai, ai + [IGNORED], 1, start, targets)
+        return self.padded(rows, [])
+
+    def add(self, rows, qi, ai, labels, number, start, targets):
+        n, start_of = len(qi) + len(ai), len(rows["ids"])
+        rows["ids"] += qi + ai
+        rows["seg"] += [number] * n
+        rows["pos"] += range(start, start + n)
+        rows["labels"] += [IGNORED] * (len(qi) - 1) + labels
+        rows["back"] += [0] * (len(qi) - 1) + [start_of + 1] + [0] * len(ai)
+        here, ahead = targets.mark(self.vocabulary, qi, ai) if targets else ([0] * n, [0] * n)
+        rows["here"] += here
+        rows["ahead"] += ahead
 
     @staticmethod
-    def add(ids, seg, pos, labels, qi, ai, number, start):
-        ids += qi + ai[:-1]
-        n = len(qi) + len(ai) - 1
-        seg += [number] * n
-        pos += range(start, start + n)
-        labels += [IGNORED] * (len(qi) - 1) + ai
-
-    @staticmethod
-    def padded(ids, seg, pos, labels, kinds):
-        k = TEXT - len(ids)
-        return (np.array(ids + [0] * k), np.array(seg + [-1] * k), np.array(pos + [0] * k), np.array(labels + [IGNORED] * k),
-                np.array(kinds + [-1] * (24 - len(kinds))))
+    def padded(rows, kinds):
+        """(ids, segment numbers, positions, labels, pointer numbers here and ahead, one past the start of the question
+        that ends here, types of the pairs)."""
+        return *(np.array(rows[k] + [fill] * (TEXT - len(rows[k]))) for k, fill in ROW.items()), np.array(kinds + [-1] * (24 - len(kinds)))
 
 
-def joint_batch(world, asker, packer, batch, crowded=0.25, dialogues=0.2):
+def joint_batch(world, asker, packer, batch, crowded=0.25, dialogues=0.2, signs=0.25):
+    """(pixels, patch labels, centres, tables of pointer targets (rows, centres), rows of `Packer.padded` ...). `signs`: share of scenes that must have one."""
     rng = world.rng
-    scenes = [world.scene(crowded=rng.random() < crowded) for _ in range(batch)]
-    rows = [packer.dialogue(asker.pairs(s)) if rng.random() < dialogues else packer.segments(asker.pairs(s)) for s in scenes]
-    return (np.stack([s["pixels"] for s in scenes]), np.stack([s["patches"] for s in scenes]), *[np.stack(c) for c in zip(*rows)])
+    scenes = [world.scene(crowded=rng.random() < crowded, text=True if rng.random() < signs else None) for _ in range(batch)]
+    targets = [Targets(s) for s in scenes]
+    rows = [(packer.dialogue if rng.random() < dialogues else packer.segments)(asker.pairs(s), t) for s, t in zip(scenes, targets)]
+    return (*(np.stack([s[k] for s in scenes]) for k in ("pixels", "patches", "centres")), np.stack([t.rows for t in targets]),
+            np.stack([t.centres for t in targets]), *[np.stack(c) for c in zip(*rows)])
 
 
 def joint_batches(queue, batch, seed):
@@ -149,5 +151,5 @@ def load_held_pairs(name="pairs", n=96):
         sprites = [s for s in load_atlas("train") if s["kind"] == "plain"]
         world = World(sprites, 4242, plain_share=1)
         asker, packer = Asker(random.Random(4242), world.classes), Packer(random.Random(1))
-        path.write_bytes(pickle.dumps([joint_batch(world, asker, packer, 48, 0, 0) for _ in range(n // 48)]))
+        path.write_bytes(pickle.dumps([joint_batch(world, asker, packer, 48, 0, 0, 0) for _ in range(n // 48)]))
     return [[torch.from_numpy(a) for a in b] for b in pickle.loads(path.read_bytes())]

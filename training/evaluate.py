@@ -3,6 +3,7 @@
     python evaluate.py                              the checkpoint in work/
     python evaluate.py --gguf ../models/pebble.gguf a file's weights, dequantized (arithmetic stays f32)
     python evaluate.py --write-set ../models/eval   pictures and questions for other programs (openly licensed styles only)
+    python evaluate.py --set ../models/eval [--gguf FILE] [--against OUTCOMES.json ...]   that set here, and where `pumice eval MODEL --json` differs
 
 Groups: `seen` styles in new compositions, `near` (emojione-v1), `far` (openmoji) and `far2` (streamline-emojis), none of the last three
 ever trained on. An answer counts when every token of it, the end token included, is the model's first choice given the ones before.
@@ -78,7 +79,7 @@ def right(model, packer, examples, batch=32):
         for start in range(0, len(rows), batch):
             part = rows[start:start + batch]
             pixels = torch.from_numpy(normalise(np.stack([r[2] for r in part])))
-            ids, seg, pos, labels, _ = (torch.from_numpy(np.stack(c)) for c in zip(*[r[3] for r in part]))
+            ids, seg, pos, labels, *_ = (torch.from_numpy(np.stack(c)) for c in zip(*[r[3] for r in part]))
             where = labels != data.IGNORED
             logits = runner.logits(model.proj(model.tower(pixels)), ids, seg, pos, where)
             wrong = torch.zeros(labels.shape, dtype=torch.bool)
@@ -129,6 +130,29 @@ def write_set(folder, packer):
                     f.write(json.dumps({"picture": name, "group": "seen" if group == "seen" else "far", "type": kind, "question": q, "answer": a}) + "\n")
 
 
+def read_set(folder):
+    """(pictures with their pairs, as `make` gives them; the group of each) of a folder that `write_set` wrote."""
+    folder, examples, groups = pathlib.Path(folder), [], []
+    for line in (folder / "pairs.jsonl").read_text().splitlines():
+        e = json.loads(line)
+        if not examples or examples[-1][0]["picture"] != e["picture"]:
+            examples.append(({"picture": e["picture"], "pixels": np.asarray(Image.open(folder / e["picture"]).convert("RGB")), "items": []}, []))
+            groups.append(e["group"])
+        examples[-1][1].append((e["type"], e["question"], e["answer"]))
+    return examples, groups
+
+
+def compare(examples, results, paths):
+    """How many verdicts other programs share, given their outcomes in the order of the set; and how many answers these share among themselves."""
+    mine = [ok for oks in results for ok in oks]
+    theirs = [json.loads(pathlib.Path(p).read_text())["outcomes"] for p in paths]
+    for path, outcomes in zip(paths, theirs):
+        same = sum((o["got"] == o["answer"]) == ok for o, ok in zip(outcomes, mine, strict=True))
+        print(f"{path}: {sum(o['got'] == o['answer'] for o in outcomes)} of {len(outcomes)} right, {same} verdicts as here")
+    for path, outcomes in zip(paths[1:], theirs[1:]):
+        print(f"{path}: {sum(a['got'] == b['got'] for a, b in zip(theirs[0], outcomes, strict=True))} of {len(outcomes)} answers as in {paths[0]}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--gguf")
@@ -136,6 +160,8 @@ def main():
     parser.add_argument("--singles", type=int, default=260)
     parser.add_argument("--groups", default=",".join(GROUPS))
     parser.add_argument("--write-set")
+    parser.add_argument("--set")
+    parser.add_argument("--against", nargs="*", default=[])
     parser.add_argument("--out", default=None)
     args = parser.parse_args()
     torch.set_num_threads(2)
@@ -145,6 +171,14 @@ def main():
         return
     from export import load, read_gguf
     model = read_gguf(args.gguf) if args.gguf else load()
+    if args.set:
+        examples, groups = read_set(args.set)
+        results = right(model, packer, examples)
+        for group in dict.fromkeys(groups):
+            t = table(*zip(*((e, r) for e, r, g in zip(examples, results, groups) if g == group)))
+            print(group, {k: f"{v['right']}/{v['asked']}" for k, v in t.items() if k != "naming_by_size"})
+        compare(examples, results, args.against)
+        return
     report = {"weights": pathlib.Path(args.gguf).name if args.gguf else "checkpoint, f32", "groups": {}}
     for group in args.groups.split(","):
         examples = make(group, args.scenes, args.singles)

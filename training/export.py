@@ -258,7 +258,7 @@ def check(path):
     from joint import Runner
     from random import Random
     packer = data.Packer(Random(0))
-    pixels, _, ids, seg, pos, labels, _ = data.load_held_pairs()[0]
+    pixels, _, _, _, _, ids, seg, pos, labels, *_ = data.load_held_pairs()[0]
     where = labels != data.IGNORED
     results = []
     with torch.no_grad():

@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 
 import data
+from model import match_heads
 from optim import Muon
+from pointers import AHEAD, BACK, CENTRES, ROWS, back_loss, centres_loss, rows_loss
 from world import IGNORE, NAMES, N_LABELS, WORDS
 
 
@@ -59,6 +61,10 @@ class Runner:
 
     def logits(self, rows, ids, seg, pos, where):
         """Logits at the text places `where` (boolean [B,T])."""
+        return self.watched(rows, ids, seg, pos, where, ())[0]
+
+    def watched(self, rows, ids, seg, pos, where, heads):
+        """Logits; the attention of the (layer, head) pairs `heads` at every text place, [B,T,prefix + T] each."""
         m = self.model
         b = ids.shape[0]
         text = torch.cat([self.tail.expand(b, -1), ids], 1)
@@ -66,15 +72,15 @@ class Runner:
         prefix = x.shape[1] - ids.shape[1]
         positions = torch.cat([torch.arange(prefix).expand(b, -1), prefix + pos], 1)
         decode = self.decode if torch.is_grad_enabled() else m.decode
-        h = decode(x, positions, attention_mask(seg, prefix))
-        return m.lm_head(h[:, prefix:][where])
+        h, seen = decode(x, positions, attention_mask(seg, prefix), prefix, heads)
+        return m.lm_head(h[:, prefix:][where]), seen
 
 
 def score(runner, batches):
     """Exact match per question type: {type: (right, asked)}."""
     out = {}
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        for pixels, _, ids, seg, pos, labels, kinds in batches:
+        for pixels, _, _, _, _, ids, seg, pos, labels, _, _, _, kinds in batches:
             where = labels != data.IGNORED
             rows = runner.model.proj(runner.features(pixels))
             wrong = torch.zeros(labels.shape, dtype=torch.bool)
@@ -90,7 +96,7 @@ def score(runner, batches):
 
 def train_joint(args, model):
     import random
-    from train import TOWER_PARTS, Clock, load_into, log, patch_accuracy, patch_loss, place_loss, save, split_params, start_generator
+    from train import TOWER_PARTS, Clock, centre_loss, load_into, log, patch_accuracy, patch_loss, place_loss, save, split_params, start_generator
     packer = data.Packer(random.Random(0))
     held, held_patches = data.load_held_pairs(), data.load_held_patches()
     queue = start_generator(data.joint_batches, args.batch, args.seed)
@@ -99,20 +105,18 @@ def train_joint(args, model):
         runner.decode = torch.compile(model.decode)
     if (p := data.WORK / "words.pt").exists():
         words.background.data.copy_(torch.load(p))
-    if args.match:
-        import match
-        scenes = [queue.get()[:2] for _ in range(10)]
-        with torch.no_grad():
-            print("match heads:", match.fit(model, packer, [[torch.from_numpy(a) for a in s] for s in scenes]), flush=True)
-    lm_names = ["proj", "row_place", "embed", "layers", "norm", "lm_head"]
+    if args.point_start:
+        for layer, head in (ROWS, CENTRES):
+            match_heads(model.layers[layer], head, model.c["width"] // model.c["heads"])
+    lm_names = ["proj", "row_place", "row_centre", "embed", "layers", "norm", "lm_head"]
     muon_p, adam_p = split_params(model, lm_names)
     muon, adam = Muon(muon_p), torch.optim.AdamW(adam_p + [words.background], lr=args.adam, betas=(0.9, 0.98), weight_decay=0.01)
     tower_muon_p, tower_adam_p = split_params(model, TOWER_PARTS)
     tower_muon, tower_adam = Muon(tower_muon_p), torch.optim.AdamW(tower_adam_p, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    clock, step, images, recent = Clock(args.minutes, floor=args.floor), 0, 0, []
+    clock, step, images, recent = Clock(args.minutes, args.floor, args.decay), 0, 0, []
     last = last_log = time.time()
     while clock.progress() < 1:
-        pixels, patches, ids, seg, pos, labels, _ = (torch.from_numpy(a) for a in queue.get())
+        pixels, patches, centres, row_table, centre_table, ids, seg, pos, labels, here, ahead, back, _ = (torch.from_numpy(a) for a in queue.get())
         f = clock.factor(step)
         where = labels != data.IGNORED
         attached = clock.progress() >= args.attach
@@ -120,10 +124,13 @@ def train_joint(args, model):
             with torch.set_grad_enabled(attached):
                 features = runner.features(pixels)
             rows = model.proj(features)
-            logits = runner.logits(rows, ids, seg, pos, where)
-            place = place_loss(model.row_place, rows)
+            logits, seen = runner.watched(rows, ids, seg, pos, where, (ROWS, CENTRES, AHEAD, BACK))
+            place, centre = place_loss(model.row_place, rows), centre_loss(model.row_centre, rows, centres)
+        start = len(packer.head)
+        point = [rows_loss(seen[0], here, row_table, start), centres_loss(seen[1], here, centre_table, start), rows_loss(seen[2], ahead, row_table, start),
+                 back_loss(seen[3], back, here)]
         answer = F.cross_entropy(logits.float(), labels[where])
-        loss = answer + args.words * words(model.embed, rows, patches) + args.place * place
+        loss = answer + args.words * words(model.embed, rows, patches) + args.place * place + args.centre * centre + args.point * sum(point)
         if attached:
             loss = loss + patch_loss(model.head(features.float()), patches)
         loss.backward()
@@ -140,20 +147,20 @@ def train_joint(args, model):
         words.background.grad = None
         step += 1
         images += args.batch
-        recent.append((answer.item(), place.item()))
-        if time.time() - last_log > 120:
+        recent.append((answer.item(), place.item(), centre.item(), *(p.item() for p in point)))
+        if time.time() - last_log > args.every:
             s = score(runner, held)
             acc = {f"patch_{k}": patch_accuracy(model, v) for k, v in held_patches.items()}
             total = sum(r for r, _ in s.values()) / sum(n for _, n in s.values())
-            log({"stage": "joint", "time": time.strftime("%H:%M:%S"), "seconds": round(time.time() - clock.start),
-                 "step": step, "images": images, "loss": float(np.mean(recent, 0)[0]), "lr": f, "answers": total, **acc})
-            print("    place", round(float(np.mean(recent, 0)[1]), 3), {k: f"{r / n:.0%}" for k, (r, n) in s.items()}, flush=True)
+            log({"stage": "joint", "time": time.strftime("%H:%M:%S"), "seconds": round(clock.seconds()),
+                 "step": step, "images": images, "loss": float(np.mean(recent, 0)[0]), "lr": f, "answers": total, **{k: v[0] for k, v in acc.items()}})
+            print("    place, centre, pointers:", *(round(float(x), 3) for x in np.mean(recent, 0)[1:]), {k: f"{r / n:.0%}" for k, (r, n) in s.items()}, flush=True)
             recent, last_log = [], time.time()
         if time.time() - last > 150:
-            save(model, data.WORK / "pebble.pt")
+            save(model, data.WORK / args.pebble)
             if not attached:                           # the tower goes on learning in its own process
                 load_into(model, data.WORK / "tower.pt", TOWER_PARTS)
             torch.save(words.background.data, data.WORK / "words.pt")
             last = time.time()
-    save(model, data.WORK / "pebble.pt")
+    save(model, data.WORK / args.pebble)
     torch.save(words.background.data, data.WORK / "words.pt")

@@ -100,17 +100,18 @@ class DecoderLayer(nn.Module):
         self.gate_up, self.down = nn.Linear(d, 2 * c["mlp"], bias=False), nn.Linear(c["mlp"], d, bias=False)
 
     def forward(self, x, cos, sin, mask):
+        """Rows after the layer, and the attention [B,heads,T,T]."""
         b, n, d = x.shape
         q, k, v = self.qkv(self.n1(x)).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         q, k = rotate(q.float(), cos, sin).to(v.dtype), rotate(k.float(), cos, sin).to(v.dtype)
-        s = (q @ k.transpose(-1, -2)).float() * (d // self.heads) ** -0.5 + mask
-        x = x + self.out((s.softmax(-1).to(v.dtype) @ v).transpose(1, 2).reshape(b, n, d))
+        p = ((q @ k.transpose(-1, -2)).float() * (d // self.heads) ** -0.5 + mask).softmax(-1)
+        x = x + self.out((p.to(v.dtype) @ v).transpose(1, 2).reshape(b, n, d))
         gate, up = self.gate_up(self.n2(x)).chunk(2, -1)
-        return x + self.down(F.silu(gate) * up)
+        return x + self.down(F.silu(gate) * up), p
 
 
 class Pebble(nn.Module):
-    """Tower + projector + decoder. `head`, `tower_place` and `row_place` serve auxiliary losses and are left out of the export."""
+    """Tower + projector + decoder. `head`, `*_place` and `*_centre` serve auxiliary losses and are left out of the export."""
 
     def __init__(self, n_labels, tower=TOWER, lm=LM):
         super().__init__()
@@ -133,17 +134,20 @@ class Pebble(nn.Module):
                 match_heads(layer, head, d)
         self.head = nn.Linear(tower["width"], n_labels)
         self.tower_place, self.row_place = nn.Linear(tower["width"], 2 * self.tower.grid), nn.Linear(lm["width"], 2 * self.tower.grid)
-        for m in (self.head, self.tower_place, self.row_place):
+        self.tower_centre, self.row_centre = nn.Linear(tower["width"], 1), nn.Linear(lm["width"], 1)
+        for m in (self.head, self.tower_place, self.row_place, self.tower_centre, self.row_centre):
             init_linear(m)
 
-    def decode(self, rows, positions, mask):
-        """Hidden states after the final norm. rows [B,T,H]; positions [B,T]; mask [B,1,T,T], 0 or -inf."""
+    def decode(self, rows, positions, mask, prefix=0, watched=()):
+        """Hidden states after the final norm and the attention of the `watched` (layer, head) from the rows behind the first `prefix`.
+        rows [B,T,H]; positions [B,T]; mask [B,1,T,T], 0 or -inf."""
         cos, sin = rope_tables(positions, self.c["width"] // self.c["heads"], self.c["theta"])
         cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
-        x = rows
-        for layer in self.layers:
-            x = layer(x, cos, sin, mask)
-        return self.norm(x)
+        x, seen = rows, {}
+        for i, layer in enumerate(self.layers):
+            x, p = layer(x, cos, sin, mask)
+            seen |= {w: p[:, w[1], prefix:] for w in watched if w[0] == i}
+        return self.norm(x), [seen[w] for w in watched]
 
     def splice(self, prefix, features, text):
         """Rows of [prefix ids; image; text ids]."""

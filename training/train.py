@@ -5,7 +5,7 @@
 
 The tower learns from its patch labels only: the gradients of an untrained language model undo what it knows. `joint --attach 0.8` lets answers'
 gradients reach the tower in the last fifth. One thread each: on a shared machine threads that wait for one another lose more than they bring.
-Both can be taken up again from their files and append to work/log.csv. The learning rate falls linearly over the last 40 % of a run.
+Both can be taken up again from their files and append to work/log.csv. The learning rate falls linearly over the last part of a run.
 """
 import argparse
 import csv
@@ -48,16 +48,24 @@ def place_loss(head, rows):
     return F.cross_entropy(head(rows).float().view(-1, g), target.reshape(-1))
 
 
+def centre_loss(head, rows, centres):
+    """How much of an item's centre lies in each patch: binary cross-entropy against the weights of `world.centre_weights`."""
+    return F.binary_cross_entropy_with_logits(head(rows).float().squeeze(-1), centres)
+
+
 def patch_accuracy(model, scenes):
-    """Share of item patches labelled right (background, words and ignored patches left out)."""
-    right = total = 0
+    """Share of item patches and of sign patches labelled right, and the mean error of the number of centres in a scene."""
+    right, total, error, n = [0, 0], [0, 0], 0.0, 0
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        for pixels, labels in scenes:
-            guess = model.head(model.tower(normalise(pixels))).float().argmax(-1)
-            mask = (labels > 0) & (labels <= data.N_CLASSES)
-            right += (guess == labels)[mask].sum().item()
-            total += mask.sum().item()
-    return right / max(1, total)
+        for pixels, labels, centres in scenes:
+            features = model.tower(normalise(pixels))
+            guess = model.head(features).float().argmax(-1)
+            for k, mask in enumerate(((labels > 0) & (labels <= data.N_CLASSES), labels > data.N_CLASSES)):
+                right[k] += (guess == labels)[mask].sum().item()
+                total[k] += mask.sum().item()
+            error += (model.tower_centre(features).float().sigmoid().sum((1, 2)) - centres.sum(1)).abs().sum().item()
+            n += len(labels)
+    return right[0] / max(1, total[0]), right[1] / max(1, total[1]), error / n
 
 
 def split_params(model, names):
@@ -74,16 +82,21 @@ def split_params(model, names):
 
 
 class Clock:
-    """Learning-rate factor: warm-up over 30 steps, then constant, then linear decay to `floor` over the last 40 % of the time."""
+    """Learning-rate factor: warm-up over 30 steps, then constant, then linear decay to `floor` over the last part of the time.
 
-    def __init__(self, minutes, floor=0.02):
-        self.start, self.total, self.floor = time.time(), minutes * 60, floor
+    Time is this process's own processor time (it has one thread), so a run that is paused or crowded out still gets its whole schedule."""
+
+    def __init__(self, minutes, floor=0.02, decay=0.4):
+        self.start, self.total, self.floor, self.decay = time.process_time(), minutes * 60, floor, decay
+
+    def seconds(self):
+        return time.process_time() - self.start
 
     def progress(self):
-        return (time.time() - self.start) / self.total
+        return self.seconds() / self.total
 
     def factor(self, step):
-        return min(1, (step + 1) / 30) * max(self.floor, min(1, (1 - self.progress()) / 0.4))
+        return min(1, (step + 1) / 30) * max(self.floor, min(1, (1 - self.progress()) / self.decay))
 
 
 def log(row):
@@ -97,7 +110,7 @@ def log(row):
     print(row, flush=True)
 
 
-TOWER_PARTS = ("tower.", "tower_place.", "head.")
+TOWER_PARTS = ("tower.", "tower_place.", "tower_centre.", "head.")
 
 
 def save(model, path, parts=None):
@@ -131,29 +144,30 @@ def train_tower(args, model):
     muon_params, adam_params = split_params(model, TOWER_PARTS)
     muon, adam = Muon(muon_params), torch.optim.AdamW(adam_params, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
     forward = torch.compile(model.tower) if args.compile else model.tower
-    clock, step, images, pool = Clock(args.minutes, floor=args.floor), 0, 0, []
+    clock, step, images, pool = Clock(args.minutes, args.floor, args.decay), 0, 0, []
     rng = np.random.default_rng(args.seed)
     last = last_log = time.time()
     recent = []
     while clock.progress() < 1:
         # a scene costs a fifth of a step on it: three batches of four are mixed from older ones
         if len(pool) < 8 or (step % 4 == 0 and not queue.empty()):
-            pixels, labels = queue.get()
-            pool.append((pixels, labels))
+            pixels, labels, centres = queue.get()
+            pool.append((pixels, labels, centres))
             if len(pool) > 1200:
                 pool.pop(int(rng.integers(600)))
         else:
             two = rng.integers(len(pool), size=2)
             h = args.batch // 2
             pick = [rng.permutation(args.batch)[:h] for _ in two]
-            pixels, labels = (np.concatenate([pool[i][k][j] for i, j in zip(two, pick)]) for k in (0, 1))
+            pixels, labels, centres = (np.concatenate([pool[i][k][j] for i, j in zip(two, pick)]) for k in range(3))
         f = clock.factor(step)
         with torch.autocast("cpu", torch.bfloat16):
             features = forward(normalise(torch.from_numpy(pixels)))
             logits = model.head(features)
             place = place_loss(model.tower_place, features)
+            centre = centre_loss(model.tower_centre, features, torch.from_numpy(centres))
         loss = patch_loss(logits, torch.from_numpy(labels))
-        (loss + args.place * place).backward()
+        (loss + args.place * place + args.centre * centre).backward()
         muon.step(args.lr * f)
         for g in adam.param_groups:
             g["lr"] = 1e-3 * f
@@ -164,8 +178,9 @@ def train_tower(args, model):
         recent.append(loss.item())
         if time.time() - last_log > 120:
             acc = {k: patch_accuracy(model, v) for k, v in held.items()}
-            log({"stage": "tower", "time": time.strftime("%H:%M:%S"), "seconds": round(time.time() - clock.start), "step": step, "images": images,
-                 "patch_loss": float(np.mean(recent)), "lr": f, **{f"patch_{k}": v for k, v in acc.items()}})
+            print("    centre loss", round(centre.item(), 3), "items, signs, error of the number:", {k: [round(x, 3) for x in v] for k, v in acc.items()}, flush=True)
+            log({"stage": "tower", "time": time.strftime("%H:%M:%S"), "seconds": round(clock.seconds()), "step": step, "images": images,
+                 "patch_loss": float(np.mean(recent)), "lr": f, **{f"patch_{k}": v[0] for k, v in acc.items()}})
             recent, last_log = [], time.time()
         if time.time() - last > 150:
             save(model, WORK / "tower.pt", TOWER_PARTS)
@@ -176,16 +191,21 @@ def train_tower(args, model):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("stage", choices=["tower", "joint"])
-    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--minutes", type=float, required=True, help="of processor time")
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--floor", type=float, default=0.02, help="least learning-rate factor at the end of the stage")
+    parser.add_argument("--decay", type=float, default=0.4, help="last part of the time in which the rate falls")
     parser.add_argument("--attach", type=float, default=1.0, help="share of the joint stage after which answers' gradients reach the tower")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--adam", type=float, default=1e-3, help="AdamW's rate for embeddings, norms, biases and heads")
     parser.add_argument("--tower-rate", type=float, default=0.3, help="the tower's share of the rates in the joint stage")
     parser.add_argument("--words", type=float, default=0.3, help="weight of the word loss on the projector")
-    parser.add_argument("--match", action="store_true", help="start the joint stage by fitting heads that find words in the image (match.py)")
+    parser.add_argument("--point", type=float, default=1.0, help="weight of the pointer losses")
+    parser.add_argument("--point-start", action="store_true", help="start the looking-up heads by likeness of word and image row")
+    parser.add_argument("--every", type=float, default=120, help="seconds between figures")
+    parser.add_argument("--pebble", default="pebble.pt", help="the checkpoint in work/ that the joint stage goes on from and writes")
+    parser.add_argument("--centre", type=float, default=3.0, help="weight of the centre loss")
     parser.add_argument("--place", type=float, default=0.3, help="weight of the place loss")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--threads", type=int, default=1)
@@ -195,7 +215,7 @@ def main():
     (WORK / ("train.pid" if args.stage == "tower" else "joint.pid")).write_text(str(os.getpid()))
     model = Pebble(N_LABELS)
     if args.stage == "joint":
-        load_into(model, WORK / "pebble.pt")
+        load_into(model, WORK / args.pebble)
     print("tower:", "resumed" if load_into(model, WORK / "tower.pt", TOWER_PARTS) else "new", flush=True)
     if args.stage == "tower":
         train_tower(args, model)

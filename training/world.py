@@ -1,7 +1,7 @@
 """The synthetic world: scenes composed of sprites, words and backgrounds, with everything known about them.
 
-A scene is a dict: `pixels` uint8 [112,112,3], `patches` int labels of the 8x8 grid (for the auxiliary loss), `items` (class, box,
-colour, ...), `background` (how to call it), `text` (the word on the tag, or None).
+A scene is a dict: `pixels` uint8 [112,112,3], `patches` int labels of the 8x8 grid and `centres` (both for auxiliary losses), `items`
+(class, box, colour, ...), `background` (how to call it), `text` (the word on the tag, or None).
 """
 import pathlib
 import random
@@ -38,6 +38,14 @@ def zone_of(x, y):
 
 def ambiguous(v):
     return abs(v - LOW) < GAP or abs(v - HIGH) < GAP
+
+
+def centre_weights(x, y):
+    """An item's centre (0..1) spread over the four patches around it, by nearness; float32 [GRID*GRID], sum 1. Counting adds these up:
+    a centre on a border between patches is half in each, so no item is lost or counted twice."""
+    at = np.arange(GRID)
+    fx, fy = (np.clip(v * GRID - 0.5, 0, GRID - 1) for v in (x, y))
+    return np.outer(np.clip(1 - np.abs(at - fy), 0, 1), np.clip(1 - np.abs(at - fx), 0, 1)).astype(np.float32).ravel()
 
 
 def load_photos():
@@ -219,7 +227,9 @@ class World:
         if S != SIZE:
             big = pixels
             pixels = np.asarray(Image.fromarray(pixels).resize((SIZE, SIZE), Image.BICUBIC))
-        return {"pixels": pixels, "big": big, "patches": self.patch_labels(owner, S), "items": items, "background": name, "text": tag_word}
+        return {"pixels": pixels, "big": big, "patches": self.patch_labels(owner, S),
+                "centres": sum((centre_weights(i["x"], i["y"]) for i in items), np.zeros(GRID * GRID, np.float32)), "items": items,
+                "background": name, "text": tag_word}
 
     @staticmethod
     def paste(canvas, owner, art, x, y, label):
