@@ -1,6 +1,7 @@
 // Dynamic-LLaVA's predictors with random weights, beside LLaVA-1.5's projector, under the names of its checkpoints.
 
 import type { WriteTensor } from '../formats/ggufWriter.ts';
+import type { SynthTensor } from './synth.ts';
 import type { SynthVariant } from './synthResamplers.ts';
 
 /** Sizes of the released predictors. */
@@ -64,8 +65,11 @@ const picturePredictor = (name: string, width: number): WriteTensor[] => [
   ...head(`${name}.output_mlp`, [0, 2, 4]),
 ];
 
-const textPredictor = (name: string, width: number): WriteTensor[] => [
+/** A bias with which about every second token stays, as trained ones are meant to. */
+const EVEN = 2231;
+
+const textPredictor = (name: string, width: number): SynthTensor[] => [
   ...norm(`${name}.output_mlp.0`, width),
   ...affine(`${name}.output_mlp.1`, MODEL, width),
-  ...head(`${name}.output_mlp`, [3, 5, 7]),
+  ...head(`${name}.output_mlp`, [3, 5, 7]).map((t) => (t.name.endsWith('7.bias') ? { ...t, from: EVEN } : t)),
 ];

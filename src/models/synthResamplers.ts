@@ -4,6 +4,7 @@ import type { WriteTensor } from '../formats/ggufWriter.ts';
 import type { StorageType } from '../formats/tensors.ts';
 import type { Json } from './config.ts';
 import { PREFIX as MQT } from './mqt.ts';
+import type { SynthTensor } from './synth.ts';
 import { PREFIX as UHD } from './uhd.ts';
 
 /** What a variant has in place of the MLP. */
@@ -13,7 +14,7 @@ export interface SynthVariant {
   /** Keys of config.json besides those of LLaVA-1.5. */
   readonly config: Readonly<Record<string, Json>>;
   /** `width`: of the language model; `from`: of the tower; `type`: of the matrices. */
-  tensors(width: number, from: number, type: StorageType): WriteTensor[];
+  tensors(width: number, from: number, type: StorageType): SynthTensor[];
 }
 
 /** MQT-LLaVA (Hu et al. 2024): 256 queries as wide as the tower. */
