@@ -96,7 +96,8 @@ test('score gives log-probabilities and DPO margins', () =>
       { question: 'what?', chosen: 'the thing', rejected: 'is it' },
     ];
     await writeFile(file, lines.map((l) => JSON.stringify(l)).join('\n'));
-    const r = await pumice(['score', MODEL[1]!, file, '--mmproj', MODEL[3]!, '--reference', MODEL[1]!, '--threads', '1']);
+    const reference = ['--reference', MODEL[1]!, '--reference-mmproj', MODEL[3]!];
+    const r = await pumice(['score', MODEL[1]!, file, '--mmproj', MODEL[3]!, ...reference, '--threads', '1']);
     assert.equal(r.code, 0, r.stderr);
     const [answer, pair] = r.stdout
       .trim()

@@ -7,6 +7,7 @@ import type { Platform } from './runtime/platform.ts';
 export * from './errors.ts';
 export type { FinishReason, Usage } from './generate/account.ts';
 export type { Chunk, GenerateOptions } from './generate/generate.ts';
+export type { Routing } from './generate/routing.ts';
 export type { Distance } from './generate/score.ts';
 export type { ImageRows } from './generate/session.ts';
 export type { RgbImage } from './image/image.ts';

@@ -7,6 +7,7 @@ import { sha256 } from './digest.ts';
 import { InputError } from './errors.ts';
 import { type Account, newAccount, newSpent } from './generate/account.ts';
 import type { Chunk, GenerateOptions } from './generate/generate.ts';
+import { type Routing, routingObserver } from './generate/routing.ts';
 import type { Distance, ScoredSequence } from './generate/score.ts';
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
 import type { StateOwner } from './generate/state.ts';
@@ -38,6 +39,8 @@ export interface LoadOptions extends CheckpointOptions, ModelOptions, EngineOpti
 export interface ChatOptions extends GenerateOptions, PictureOptions {
   /** Sees how each picture was cut and where its visual tokens look; `picture` counts from 0. Pictures encoded before are encoded again. */
   readonly explain?: (picture: number, image: RgbImage, view: PictureView) => void;
+  /** Sees what the routers of a mixture did, layer by layer after each run. Costs a second plan of each program, and memory for what is kept. */
+  readonly onRouting?: (routing: Routing) => void;
   /** A picture is being encoded: pictures done, and in all. */
   readonly onImage?: (done: number, total: number) => void;
 }
@@ -240,10 +243,15 @@ export class Llava implements AsyncDisposable {
     next = 0;
     const asked = messages.map((m): Message => withPictures(m, () => images[next++]!));
     let answer = '';
-    for await (const chunk of generate(this.#session, this.tokenizer, pieces, { ...options, stop }, account)) {
-      answer += chunk.text;
-      this.#conversation = [...asked, { role: 'assistant', content: answer.trim() }];
-      yield chunk;
+    if (options.onRouting) this.#session.observer = routingObserver(this.engine, this.model.decoder, options.onRouting);
+    try {
+      for await (const chunk of generate(this.#session, this.tokenizer, pieces, { ...options, stop }, account)) {
+        answer += chunk.text;
+        this.#conversation = [...asked, { role: 'assistant', content: answer.trim() }];
+        yield chunk;
+      }
+    } finally {
+      this.#session.observer = undefined;
     }
     for (const [i, image, view] of views) {
       const kept = this.#session.kept(images[i]!);

@@ -92,6 +92,7 @@ asking(program.command('profile').description('answer a question and show where 
   .option('--trace <file>', 'write a Chrome trace (opens in Perfetto)')
   .option('--save <file>', 'write the sums, to compare with later')
   .option('--diff <file>', 'compare with sums that were saved')
+  .option('--experts', 'load of each expert by layer; in the page as heat maps of text and of pictures')
   .action(profile);
 
 program
@@ -144,6 +145,7 @@ program
   .argument('<file>', 'JSON lines: question, answer (or chosen, rejected), image?')
   .option('--mmproj <path>', 'projector file of a llama.cpp pair')
   .option('--reference <model>', 'reference model of DPO, teacher of distillation: the distance from it is given too')
+  .option('--reference-mmproj <path>', 'its projector file, where it is a llama.cpp pair')
   .option('--beta <b>', 'temperature of DPO', number('--beta'), 0.1)
   .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
   .action(score);

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { InputError } from '../errors.ts';
 import { diffTable, type SavedProfile } from '../profile/diff.ts';
+import type { ExpertLoads } from '../profile/experts.ts';
 import type { Grouping, Profile } from '../profile/profile.ts';
 import { htmlReport } from '../profile/report.ts';
 import { measureRoofline, rooflineUrl } from '../profile/roofline.ts';
@@ -21,6 +22,8 @@ export interface ProfileOptions {
   readonly trace?: string;
   /** File for a page with charts. */
   readonly html?: string;
+  /** Load of a mixture's experts: on stderr, and in the page. */
+  readonly experts?: boolean;
   /** File for the sums, to compare with later. */
   readonly save?: string;
   /** File of an earlier `save`. */
@@ -28,7 +31,7 @@ export interface ProfileOptions {
 }
 
 /** Writes what was asked for. The peaks of the machine are measured here, after the run that was profiled. */
-export async function report(p: Profile, build: Build, o: ProfileOptions, facts: readonly string[]): Promise<void> {
+export async function report(p: Profile, build: Build, o: ProfileOptions, facts: readonly string[], experts?: ExpertLoads): Promise<void> {
   p.detach();
   if (o.trace) await writeFile(o.trace, chromeTrace(p));
   if (!o.profile) return;
@@ -45,7 +48,10 @@ export async function report(p: Profile, build: Build, o: ProfileOptions, facts:
     });
   }
   if (o.save) await writeFile(o.save, `${JSON.stringify({ version: 1, facts, ops: p.totals('op') } satisfies SavedProfile, null, 1)}\n`);
-  if (o.html) await writeFile(o.html, htmlReport(p, { title: 'pumice profile', facts, chartSource: await readFile(chartJs(), 'utf8') }));
+  if (experts) process.stderr.write(experts.table());
+  if (!o.html) return;
+  const parts = experts ? [experts.html()] : [];
+  await writeFile(o.html, htmlReport(p, { title: 'pumice profile', facts, parts, chartSource: await readFile(chartJs(), 'utf8') }));
 }
 
 async function saved(path: string): Promise<SavedProfile['ops']> {

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { Llava, type LoadOptions, type MessagePart, type PictureOptions, type Usage } from '../index.ts';
 import { parsePruning } from '../models/pruning.ts';
+import { ExpertLoads } from '../profile/experts.ts';
 import { Profile } from '../profile/profile.ts';
 import { embedded } from './embedded.ts';
 import { type ProfileOptions, report } from './profile.ts';
@@ -74,6 +75,7 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
     // Loaded only where it is asked for: jimp is large.
     const drawings = o.explain === undefined ? undefined : new (await import('./explain.ts')).Drawings();
     const before = o.state === undefined ? [] : await llava.restoreState(await readFile(o.state));
+    const experts = o.experts ? new ExpertLoads() : undefined;
     const reply = llava.chat(
       [...before, ...(o.system === undefined ? [] : [{ role: 'system' as const, content: o.system }]), { role: 'user', content }],
       {
@@ -87,6 +89,7 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
         stop: o.stop,
         signal: controller.signal,
         ...pictureOptions(o),
+        ...(experts && { onRouting: (routing) => experts.add(routing) }),
         ...(o.keepRate === undefined ? {} : { keepRate: o.keepRate }),
         ...(drawings && { explain: (i, image, view) => drawings.add(i, image, view) }),
         onImage: (done, total) => bars.update('pictures', done, total, ''),
@@ -113,10 +116,13 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
     }
     if (o.explain) await drawings?.write(o.explain);
     if (profiling)
-      await report(profiling, llava.engine.build, o, [
-        `model ${model}, Node ${process.versions.node}`,
-        ...stats(usage, loadMs, llava).trim().split('\n'),
-      ]);
+      await report(
+        profiling,
+        llava.engine.build,
+        o,
+        [`model ${model}, Node ${process.versions.node}`, ...stats(usage, loadMs, llava).trim().split('\n')],
+        experts,
+      );
   } finally {
     bars.stop();
     await llava?.dispose();

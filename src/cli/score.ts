@@ -14,6 +14,7 @@ import { Llava, type Message } from '../index.ts';
 export interface ScoreOptions {
   readonly mmproj?: string;
   readonly reference?: string;
+  readonly referenceMmproj?: string;
   readonly beta: number;
   readonly threads: number | 'auto';
 }
@@ -29,9 +30,9 @@ interface Line {
 /** Scores every line of `file`; pictures are paths beside it or URLs. */
 export async function score(model: string, file: string, o: ScoreOptions): Promise<void> {
   const lines = parse(await readFile(file, 'utf8'), file);
-  const load = { threads: o.threads, ...(o.mmproj === undefined ? {} : { mmproj: o.mmproj }) };
-  await using policy = await Llava.load(model, load);
-  await using reference = o.reference === undefined ? undefined : await Llava.load(o.reference, { threads: o.threads });
+  const load = (path: string, mmproj?: string) => Llava.load(path, { threads: o.threads, ...(mmproj === undefined ? {} : { mmproj }) });
+  await using policy = await load(model, o.mmproj);
+  await using reference = o.reference === undefined ? undefined : await load(o.reference, o.referenceMmproj);
   for (const line of lines)
     process.stdout.write(`${JSON.stringify({ ...line, ...(await scored(policy, reference, line, dirname(file), o.beta)) })}\n`);
 }

@@ -124,6 +124,8 @@ export interface Hooks {
   readonly wholePictures?: boolean;
   /** Each token of an answer runs the whole sequence again: the cache serves only within a run. */
   readonly recompute?: boolean;
+  /** Experts of each layer, 0 for dense ones; their taps: see moe.ts. */
+  readonly experts?: readonly number[];
   /** What a row gives depends on all rows of the prompt: a prefill is one run from the first row on. */
   readonly wholePrefill?: boolean;
   /** The share of a picture's rows that goes on may differ from prompt to prompt (`Run.keepRate`). */
@@ -150,6 +152,7 @@ export function bothHooks(a: Hooks, b: Hooks): Hooks {
     wholePictures: (a.wholePictures || b.wholePictures) === true,
     recompute: (a.recompute || b.recompute) === true,
     ...((a.kept ?? b.kept) && { kept: (engine: Engine, program: Program) => (a.kept ?? b.kept)!(engine, program) }),
+    ...((a.experts ?? b.experts) && { experts: (a.experts ?? b.experts)! }),
     wholePrefill: (a.wholePrefill || b.wholePrefill) === true,
     takesKeepRate: (a.takesKeepRate || b.takesKeepRate) === true,
     beforeRun: (run) => {

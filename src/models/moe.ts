@@ -85,6 +85,7 @@ const drops = (m: MoeConfig): boolean => m.experts.some((n) => n > 0 && m.k * m.
 export function moeHooks(m: MoeConfig, b: Pick<Backbone, 'ffn'>, noise?: RouterNoise): Hooks {
   const total = newCell('rows of the sequence', 2 ** 31 - 1);
   return {
+    experts: m.experts,
     // The slots of second choices begin where all first ones end: nothing is known before the last row is in.
     wholePrefill: drops(m),
     ffn(g, i, w, h, residual) {

@@ -12,6 +12,8 @@ export interface ReportOptions {
   readonly facts: readonly string[];
   /** Source of Chart.js (UMD): written into the page, so that it opens anywhere. */
   readonly chartSource: string;
+  /** Further parts of the page, as HTML. */
+  readonly parts?: readonly string[];
 }
 
 const STYLE = `
@@ -25,7 +27,7 @@ const STYLE = `
 `;
 
 /** The page. Texts come from models and file names: they are escaped. */
-export function htmlReport(profile: Profile, { title, facts, chartSource }: ReportOptions): string {
+export function htmlReport(profile: Profile, { title, facts, chartSource, parts = [] }: ReportOptions): string {
   const data = reportData(profile);
   const { roofline, threads } = profile;
   const chart = (id: string, height: number) => `<div class="chart" style="height:${height}px"><canvas id="${id}"></canvas></div>`;
@@ -46,6 +48,7 @@ ${roofline && data.points.length ? `<h2>Operations below the roofline</h2>\n<p>O
 ${data.runs.length ? `<h2>Time of each run</h2>\n${chart('runs', 260)}` : ''}
 <h2>Threads</h2>
 ${chart('threads', 70 + 28 * data.threads.length)}
+${parts.join('\n')}
 <h2>Table</h2>
 <div class="wide"><table>
 ${tableRows(profile.totals('op'), roofline !== undefined, threads)}
