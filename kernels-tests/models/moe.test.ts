@@ -12,10 +12,11 @@ import type { StorageType, TensorFiles } from '../../src/formats/tensors.ts';
 import { type Routing, routingObserver } from '../../src/generate/routing.ts';
 import { type Piece, Session } from '../../src/generate/session.ts';
 import { written } from '../../src/golden/convert.ts';
+import { backboneOf } from '../../src/models/backbones.ts';
 import { Config, type Json } from '../../src/models/config.ts';
 import { openGgufPair } from '../../src/models/ggufLayout.ts';
 import type { Checkpoint, ModelOptions } from '../../src/models/model.ts';
-import { moeConfig } from '../../src/models/moe.ts';
+import { moeConfig, moeHooks } from '../../src/models/moe.ts';
 import { openModel } from '../../src/models/registry.ts';
 import { synthModel } from '../../src/models/synth.ts';
 import { ExpertLoads } from '../../src/profile/experts.ts';
@@ -181,4 +182,33 @@ test('importance of stacked experts: each expert has its own', async () => {
     [true, true, false, true],
   );
   await assert.rejects(bytes(new Float32Array(64).fill(1)), /got 64 columns, 256 are expected/);
+});
+
+test('the sizes of the released models', () => {
+  const moe = (layers: number) => ({
+    moe_enable: true,
+    moe_layers_idx: Array.from({ length: layers / 2 }, (_, i) => 2 * i),
+    num_experts: new Array<number>(layers / 2).fill(4),
+    top_k_experts: 2,
+    eval_capacity_factor: 2,
+    min_capacity: 0,
+  });
+  const common = { num_attention_heads: 32, num_key_value_heads: 32, hidden_size: 2048, num_hidden_layers: 24 };
+  const phi = { hidden_size: 2560, intermediate_size: 10240, num_hidden_layers: 32, partial_rotary_factor: 0.4, vocab_size: 51200 };
+  const qwen = { num_attention_heads: 16, intermediate_size: 11008, kv_channels: 128, seq_length: 8192, vocab_size: 151936 };
+  const stablelm = { intermediate_size: 5632, rope_pct: 0.25, use_qkv_bias: true, vocab_size: 100352 };
+  for (const [type, own, dim, rotary] of [
+    ['moe_llava_phi', phi, 80, 32],
+    ['moe_llava_qwen', qwen, 128, 128],
+    ['moe_llava_stablelm', stablelm, 64, 16],
+  ] as const) {
+    const values = { ...common, model_type: type, ...own };
+    const config = new Config('config.json', { ...values, moe: moe(values.num_hidden_layers) });
+    const b = backboneOf(config);
+    assert.deepEqual([b.dim, b.rotary.dims, b.kvHeads, b.vocabulary], [dim, rotary, values.num_attention_heads, own.vocab_size], type);
+    const m = moeConfig(config);
+    assert.equal(m.experts.filter((n) => n === 4).length, values.num_hidden_layers / 2);
+    assert.ok(!moeHooks(m, b).wholePrefill, `${type}: two of four experts with a factor of two drop nothing, so chunks are free`);
+    assert.ok(moeHooks({ ...m, factor: 1 }, b).wholePrefill, type);
+  }
 });
