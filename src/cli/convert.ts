@@ -1,16 +1,20 @@
 // `pumice convert` and `pumice quantize`: GGUF files out of hub directories, pairs, and GGUF files of other types.
 
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { GgufContent } from '../convert/content.ts';
 import { asPair, ggufContent, requantized, withTower } from '../convert/fromGguf.ts';
 import { hubContent } from '../convert/fromHub.ts';
 import { readImatrix } from '../convert/imatrix.ts';
 import { mixOf } from '../convert/mix.ts';
+import { packedContent } from '../convert/packed.ts';
 import { ggufStream } from '../convert/write.ts';
 import { InputError } from '../errors.ts';
 import { type GgufFile, openGguf, openGgufParts } from '../formats/gguf.ts';
 import { backboneOf } from '../models/backbones.ts';
+import { openGgufPair } from '../models/ggufLayout.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
+import { PACKED_KEY } from '../models/packedLayout.ts';
 import { nodePlatform } from '../runtime/node.ts';
 import { fileSource, folderAndFile, localFolder } from '../runtime/nodeFiles.ts';
 import { addProduct } from '../runtime/products.ts';
@@ -28,6 +32,7 @@ export interface ConvertOptions {
   /** Type of the matrices of tower and projector. */
   readonly towerType?: string;
   readonly imatrix?: string;
+  readonly packed?: boolean;
 }
 
 /** Writes `output` (and the projector file) from a hub directory or GGUF files. */
@@ -36,6 +41,9 @@ export async function convert(input: string, output: string, options: ConvertOpt
   const { content: read, close } = isFolder ? await fromFolder(input, options) : await fromFiles(input, options);
   try {
     const content = inTower(read, options.towerType);
+    if (options.packed && options.mmproj !== undefined)
+      throw new InputError('packed: llama.cpp cannot read it: leave --mmproj or --packed out');
+    if (options.packed) return await writePacked(content, output, input);
     if (options.mmproj === undefined) return await write(content, output);
     const pair = asPair(content, input);
     await write(pair.model, output);
@@ -49,13 +57,14 @@ export async function convert(input: string, output: string, options: ConvertOpt
 export async function quantize(
   input: string,
   output: string,
-  { type, towerType, imatrix }: { type: string; towerType?: string; imatrix?: string },
+  { type, towerType, imatrix, packed }: { type: string; towerType?: string; imatrix?: string; packed?: boolean },
 ): Promise<void> {
   const mix = mixOf(type);
   const importance = imatrix === undefined ? undefined : await readImatrix(fileSource(imatrix));
   const file = await openModel(input);
   try {
-    await write(inTower(requantized(file, mix, importance), towerType), output);
+    const content = inTower(requantized(file, mix, importance), towerType);
+    await (packed ? writePacked(content, output, input) : write(content, output));
   } finally {
     await file.close();
   }
@@ -105,12 +114,34 @@ async function fromFiles(input: string, o: ConvertOptions): Promise<Input> {
 }
 
 async function openModel(path: string): Promise<GgufFile> {
-  if (!/-\d{5}-of-\d{5}\.gguf$/.test(path)) return openGguf(fileSource(path));
   const { folder, file } = folderAndFile(path);
-  return openGgufParts(folder, file);
+  const model = /-\d{5}-of-\d{5}\.gguf$/.test(path) ? await openGgufParts(folder, file) : await openGguf(fileSource(path));
+  if (!model.metadata.has(PACKED_KEY)) return model;
+  await model.close();
+  throw new InputError(`${path}: is packed already: give the plain file that it was made of`);
 }
 
-async function write(content: GgufContent, path: string): Promise<void> {
+/** By way of the plain file, which goes away again: what is packed is what would be read. */
+async function writePacked(content: GgufContent, path: string, input: string): Promise<void> {
+  const plain = `${path}.plain`;
+  try {
+    await write(content, plain, true);
+    const file = await openGguf(fileSource(plain));
+    const checkpoint = openGgufPair(file);
+    try {
+      const name = checkpoint.name === plain ? basename(input) : checkpoint.name;
+      const packed = await packedContent(nodePlatform, { ...checkpoint, name }, file.metadata);
+      await write(packed.content, path).finally(packed.close);
+    } finally {
+      await checkpoint.files.close();
+    }
+  } finally {
+    await rm(plain, { force: true });
+  }
+}
+
+/** Writes the file; says so unless it is only `passing`. */
+async function write(content: GgufContent, path: string, passing = false): Promise<void> {
   const stream = ggufStream(content);
   const controller = new AbortController();
   const interrupt = () => controller.abort(new Error('interrupted'));
@@ -120,5 +151,5 @@ async function write(content: GgufContent, path: string): Promise<void> {
   } finally {
     process.removeListener('SIGINT', interrupt);
   }
-  process.stdout.write(`${path}: ${(stream.bytes / 2 ** 20).toFixed(1)} MiB, ${content.tensors.length} tensors\n`);
+  if (!passing) process.stdout.write(`${path}: ${(stream.bytes / 2 ** 20).toFixed(1)} MiB, ${content.tensors.length} tensors\n`);
 }

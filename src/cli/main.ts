@@ -190,6 +190,7 @@ program
   .option('--type <type>', `type of the matrices: ${MIX_NAMES.join(', ')}; default: as they are`)
   .option('--tower-type <type>', 'type of the matrices of tower and projector; default: 16 bits where --type is quantized')
   .option('--imatrix <path>', 'importance matrix, for quantized types')
+  .option('--packed', 'matrices as they lie in memory: loads as fast as the file is read, by this version of pumice only')
   .action(convert);
 
 program
@@ -200,6 +201,7 @@ program
   .requiredOption('--type <type>', MIX_NAMES.join(', '))
   .option('--tower-type <type>', 'type of the matrices of tower and projector; default: 16 bits')
   .option('--imatrix <path>', 'importance matrix')
+  .option('--packed', 'matrices as they lie in memory: loads as fast as the file is read, by this version of pumice only')
   .action(quantize);
 
 program

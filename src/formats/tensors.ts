@@ -37,6 +37,8 @@ export interface TensorInfo {
   readonly shape: readonly number[];
   /** Bytes of the whole tensor as stored. */
   readonly bytes: number;
+  /** Stored in this layout of linear memory (see packedGguf.ts) instead of `type`'s. */
+  readonly packed?: string;
 }
 
 /** A set of named tensors: one file or several that belong together. */
@@ -83,3 +85,5 @@ export const BLOCKS: Readonly<Record<StorageType, BlockSize>> = {
   iq4_nl: { values: 32, bytes: 18 },
   iq4_xs: { values: 256, bytes: 136 },
 };
+
+export const isStorageType = (name: string): name is StorageType => Object.hasOwn(BLOCKS, name);

@@ -4,6 +4,9 @@ import * as storage from '../../assembly/storage.ts';
 import type { StorageType } from '../formats/tensors.ts';
 import type { DType, PackedType } from './tensor.ts';
 
+/** Raised whenever the bytes of any packed layout change: files that hold them are then refused. kernels-tests/convert/packed.test.ts notices. */
+export const PACKED_VERSION = 1;
+
 export const PACKED: Readonly<Record<PackedType, number>> = {
   'packed-f32': storage.PACKED_F32,
   'packed-f16': storage.PACKED_F16,

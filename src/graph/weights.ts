@@ -87,6 +87,10 @@ export class Weights {
     const got = info.shape.reduce((a, b) => a * b, 1);
     if (got !== size)
       throw new ShapeError(`${this.#table.files.name}: ${info.name}: wrong size: got [${info.shape}], expected ${size} values`);
+    if (info.packed !== undefined)
+      throw new UnsupportedError(
+        `${this.#table.files.name}: ${info.name}: is stored as ${info.packed}, plain values are needed: use the plain file`,
+      );
     this.#table.taken.add(info.name);
     const bytes = new Uint8Array(info.bytes);
     await this.#table.files.readInto(info, bytes);
@@ -130,6 +134,11 @@ export class Weights {
       );
     }
     const dtype = form === 'plain' ? 'f32' : this.#layout(infos);
+    const odd = infos.find((t) => t.packed !== undefined && t.packed !== dtype);
+    if (odd)
+      throw new UnsupportedError(
+        `${this.#table.files.name}: ${odd.name}: is stored as ${odd.packed}, ${dtype} is needed: use the plain file that it was made of`,
+      );
     const tensor = fixedTensor(full.join('+'), dtype, shape);
     this.#table.uses.set(key, { tensor, form, parts: infos.map((info) => ({ files: this.#table.files, info })) });
     for (const n of full) this.#table.taken.add(n);

@@ -9,6 +9,7 @@ import type { GgufTokenizerOptions } from '../tokenizer/gguf.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { Config } from './config.ts';
 import type { Checkpoint } from './model.ts';
+import { PACKED_KEY, packedTensors } from './packedLayout.ts';
 
 /** Whether the file has a config of ours. */
 export const isOwn = (file: GgufFile): boolean => file.metadata.has('pumice.config');
@@ -35,7 +36,9 @@ export function openOwn(file: GgufFile): Checkpoint {
   return {
     name: meta.string('general.name', name),
     config,
-    files: renamed(language ? unstacked(file, language) : file, (n) => language?.(n) ?? clip(n) ?? n),
+    files: meta.has(PACKED_KEY)
+      ? packedTensors(file)
+      : renamed(language ? unstacked(file, language) : file, (n) => language?.(n) ?? clip(n) ?? n),
     tokenizer: () => ggufTokenizer(file, { legacy }),
     ...(template !== null && { chatTemplate: template }),
     ...(hasVision ? { vision: { config: json('pumice.vision'), preprocessor: json('pumice.preprocessor') } } : {}),

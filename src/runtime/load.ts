@@ -1,16 +1,19 @@
 // Reads weights by range and packs them inside WASM: file -> staging piece -> packed layout. Never a whole file at once.
+// What is packed in the file already (src/convert/packed.ts) goes straight to its place.
 
 import { dequantize } from '../formats/dequantize.ts';
 import { BLOCKS, type TensorFiles, type TensorInfo } from '../formats/tensors.ts';
-import { Graph } from '../graph/graph.ts';
+import { fixedTensor, Graph, newCell } from '../graph/graph.ts';
 import { pack } from '../graph/ops/pack.ts';
 import { plan } from '../graph/plan.ts';
-import { PACK_ROWS, type Tensor } from '../graph/tensor.ts';
+import { byteSize, colsOf, PACK_ROWS, type Tensor } from '../graph/tensor.ts';
 import { LAYOUT, type WeightUse } from '../graph/weights.ts';
 import type { Memory } from './memory.ts';
 
 /** Bytes of a staging piece: small enough to stay in cache between reading and packing. */
 const PIECE = 2 ** 20;
+/** Bytes of packed weights that are read at once. */
+const SLICE = 2 ** 24;
 
 export interface LoadOptions {
   /** Called with stored bytes read so far and in all. */
@@ -34,7 +37,7 @@ export async function loadWeights(
     let row = 0;
     for (const { files, info } of use.parts) {
       if (use.form === 'plain') row = await loadPlain(memory, use.tensor, files, info, row, step);
-      else row = await loadPacked(memory, use.tensor, files, info, row, step);
+      else row = await loadMatrix(memory, use.tensor, files, info, row, step);
     }
   }
 }
@@ -56,8 +59,8 @@ async function loadPlain(
   return first + values.length;
 }
 
-/** Packs one part from row `first` of the packed matrix on; returns the row after it. */
-async function loadPacked(
+/** Brings one part into the packed matrix from row `first` on; returns the row after it. */
+async function loadMatrix(
   memory: Memory,
   to: Tensor,
   files: TensorFiles,
@@ -66,31 +69,67 @@ async function loadPacked(
   step: (bytes: number) => void,
 ): Promise<number> {
   const rows = info.shape[0] ?? 1;
+  if (info.packed === undefined) await packRows(memory, to, files, info, first, step);
+  else {
+    const at = memory.address(to.storage) + (first / PACK_ROWS) * byteSize(to.dtype, [PACK_ROWS, colsOf(to.shape)]);
+    for (let done = 0; done < info.bytes; done += SLICE) {
+      const size = Math.min(SLICE, info.bytes - done);
+      await files.readInto(info, memory.bytes.subarray(at + done, at + done + size), done);
+      step(size);
+    }
+  }
+  return first + rows;
+}
+
+/** Packs stored rows into the matrix from row `first` on, piece by piece. While the threads pack one piece, the next is read. */
+export async function packRows(
+  memory: Memory,
+  to: Tensor,
+  files: TensorFiles,
+  info: TensorInfo,
+  first: number,
+  step: (bytes: number) => void,
+): Promise<void> {
+  const rows = info.shape[0] ?? 1;
   const cols = info.shape.slice(1).reduce((a, b) => a * b, 1);
   const block = BLOCKS[info.type];
   const rowBytes = (cols / block.values) * block.bytes;
   // What the layout is not made for goes through f32.
   const native = LAYOUT[info.type] === to.dtype;
   const stagedBytes = native ? rowBytes : cols * 4;
-  const piece = Math.max(PACK_ROWS, Math.floor(PIECE / rowBytes / PACK_ROWS) * PACK_ROWS);
-  for (let r = 0; r < rows; r += piece) {
-    const count = Math.min(piece, rows - r);
+  const most = Math.ceil(rows / PACK_ROWS) * PACK_ROWS;
+  const piece = Math.min(most, Math.max(PACK_ROWS, Math.floor(PIECE / rowBytes / PACK_ROWS) * PACK_ROWS));
+  const count = newCell('rows of the piece', piece);
+  const start = newCell('first row of the piece', 2 ** 31 - 1);
+  const staging = [0, 1].map((i) => fixedTensor(`piece ${i}`, 'u8', [piece, stagedBytes]));
+  const programs = staging.map((from) => {
     const g = new Graph('pack');
-    const staging = g.input('stored', 'u8', [count, stagedBytes]);
-    g.addAll(pack, [staging, to], { from: native ? info.type : 'f32', firstRow: first + r, rows: count, cols });
-    const program = memory.install(plan(g));
-    const at = memory.find(program, staging)!;
-    const target = memory.bytes.subarray(at, at + count * stagedBytes);
-    if (native) await files.readInto(info, target, r * rowBytes);
-    else {
-      const stored = new Uint8Array(count * rowBytes);
-      await files.readInto(info, stored, r * rowBytes);
-      const values = dequantize(info.type, stored);
-      target.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    g.addAll(pack, [from, to], { from: native ? info.type : 'f32', firstRow: start, rows: count, cols });
+    return memory.install(plan(g));
+  });
+  let running: Promise<unknown> = Promise.resolve();
+  try {
+    for (let r = 0, turn = 0; r < rows; r += piece, turn ^= 1) {
+      const here = Math.min(piece, rows - r);
+      const at = memory.address(staging[turn]!.storage);
+      const target = memory.bytes.subarray(at, at + here * stagedBytes);
+      if (native) await files.readInto(info, target, r * rowBytes);
+      else {
+        const stored = new Uint8Array(here * rowBytes);
+        await files.readInto(info, stored, r * rowBytes);
+        const values = dequantize(info.type, stored);
+        target.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+      }
+      await running;
+      memory.setCell(count, here);
+      memory.setCell(start, first + r);
+      running = memory.run(programs[turn]!);
+      step(here * rowBytes);
     }
-    await memory.run(program);
-    memory.uninstall(program);
-    step(count * rowBytes);
+  } finally {
+    await running;
+    for (const p of programs) memory.uninstall(p);
+    for (const t of staging) memory.release(t.storage);
+    for (const c of [count, start]) memory.forget(c);
   }
-  return first + rows;
 }

@@ -29,6 +29,7 @@ export class Memory {
   readonly #cells: Map<Cell | number, number> = new Map();
   /** Free words for cells: taken page by page. */
   #cellPage = { next: 0, end: 0 };
+  readonly #freeCells: number[] = [];
   readonly #programs: Set<Installed> = new Set();
   /** One arena serves all programs: they never run at the same time. */
   #arena = { address: 0, bytes: 0 };
@@ -148,16 +149,27 @@ export class Memory {
     let at = this.#cells.get(dim);
     if (at === undefined) {
       const value = typeof dim === 'number' ? dim : this.#initial(dim);
-      if (this.#cellPage.next === this.#cellPage.end) {
-        const next = this.heap.allocate(4096, 'cells');
-        this.#cellPage = { next, end: next + 4096 };
-      }
-      at = this.#cellPage.next;
-      this.#cellPage.next += 4;
+      at = this.#freeCells.pop() ?? this.#newWord();
       this.#cells.set(dim, at);
       this.words(at, 1)[0] = value;
     }
     return at;
+  }
+
+  #newWord(): number {
+    if (this.#cellPage.next === this.#cellPage.end) {
+      const next = this.heap.allocate(4096, 'cells');
+      this.#cellPage = { next, end: next + 4096 };
+    }
+    this.#cellPage.next += 4;
+    return this.#cellPage.next - 4;
+  }
+
+  /** Gives a cell's word back. Programs that read it must be gone. */
+  forget(cell: Cell): void {
+    const at = this.#cells.get(cell);
+    if (at !== undefined) this.#freeCells.push(at);
+    this.#cells.delete(cell);
   }
 
   /** Where a tensor of a program lies, or undefined where the program knows nothing of it. */
