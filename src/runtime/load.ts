@@ -10,10 +10,11 @@ import { byteSize, colsOf, PACK_ROWS, type Tensor } from '../graph/tensor.ts';
 import { LAYOUT, type WeightUse } from '../graph/weights.ts';
 import type { Memory } from './memory.ts';
 
-/** Bytes of a staging piece: small enough to stay in cache between reading and packing. */
-const PIECE = 2 ** 20;
-/** Bytes of packed weights that are read at once. */
+/** Bytes of a staging piece: large enough that threads seldom wait for each other and for the reader. */
+const PIECE = 2 ** 22;
+/** Packed weights are read in slices of so many bytes, so many at a time: most of the work is the first touch of memory. */
 const SLICE = 2 ** 24;
+const READERS = 4;
 
 export interface LoadOptions {
   /** Called with stored bytes read so far and in all. */
@@ -72,11 +73,17 @@ async function loadMatrix(
   if (info.packed === undefined) await packRows(memory, to, files, info, first, step);
   else {
     const at = memory.address(to.storage) + (first / PACK_ROWS) * byteSize(to.dtype, [PACK_ROWS, colsOf(to.shape)]);
-    for (let done = 0; done < info.bytes; done += SLICE) {
-      const size = Math.min(SLICE, info.bytes - done);
-      await files.readInto(info, memory.bytes.subarray(at + done, at + done + size), done);
-      step(size);
-    }
+    let next = 0;
+    const reader = async () => {
+      while (next < info.bytes) {
+        const from = next;
+        const size = Math.min(SLICE, info.bytes - from);
+        next += size;
+        await files.readInto(info, memory.bytes.subarray(at + from, at + from + size), from);
+        step(size);
+      }
+    };
+    await Promise.all(Array.from({ length: READERS }, reader));
   }
   return first + rows;
 }

@@ -1,12 +1,14 @@
-// Local files as byte sources, by Node's synchronous positional reads (Deno and Bun have the same module).
+// Local files as byte sources, by Node's positional reads (Deno and Bun have the same module).
 
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, read, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { FormatError, InputError } from '../errors.ts';
 import type { ByteSource, Folder } from '../formats/source.ts';
 
 /** One system call never asks for more: some kernels refuse reads of 2 GiB and more, and a smaller piece gains nothing. */
 const PIECE = 16 * 1024 * 1024;
+/** Longer reads go to the runtime's own threads, so that several may go on at once; for shorter ones the way there costs more. */
+const LONG = 8 * 1024 * 1024;
 
 const REASONS: ReadonlyMap<string, string> = new Map([
   ['ENOENT', 'there is no such file or folder'],
@@ -31,6 +33,11 @@ function attempt<T>(path: string, action: () => T): T {
     throw error instanceof InputError ? error : fileError(path, error);
   }
 }
+
+const longRead = (path: string, handle: number, target: Uint8Array, position: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    read(handle, target, 0, target.byteLength, position, (error, got) => (error ? reject(fileError(path, error)) : resolve(got)));
+  });
 
 /**
  * Opens a local file for reads by range. The bytes go straight into the caller's view, which may lie over shared memory.
@@ -63,7 +70,10 @@ export function fileSource(path: string): ByteSource {
       for (let done = 0; done < target.byteLength; ) {
         const length = Math.min(PIECE, target.byteLength - done);
         const open = handle;
-        const got = attempt(path, () => readSync(open, target, done, length, position + done));
+        const got =
+          length > LONG
+            ? await longRead(path, open, target.subarray(done, done + length), position + done)
+            : attempt(path, () => readSync(open, target, done, length, position + done));
         // The file has shrunk since it was opened.
         if (got === 0)
           throw new FormatError('truncated', `${path}: ends at byte ${position + done}: wanted ${target.byteLength} bytes at ${position}`);
