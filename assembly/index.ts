@@ -10,6 +10,7 @@ import { headScores } from './kernels/compress/headScores.ts';
 import { mixHeads } from './kernels/compress/mixHeads.ts';
 import { sampleRows } from './kernels/compress/sampleRows.ts';
 import { patchRows } from './kernels/conv/patchRows.ts';
+import { quantizeBlocks } from './kernels/convert/quantizeBlocks.ts';
 import { add } from './kernels/elementwise/add.ts';
 import { gelu } from './kernels/elementwise/gelu.ts';
 import { geluQuick } from './kernels/elementwise/geluQuick.ts';
@@ -204,6 +205,9 @@ export function run(program: usize, count: i32, thread: i32, threads: i32): i32 
         break;
       case op.OP_SCATTER_ADD_ROWS:
         scatterAddRows(record, thread, threads);
+        break;
+      case op.OP_QUANTIZE_BLOCKS:
+        quantizeBlocks(record, thread, threads);
         break;
       default:
         unreachable();

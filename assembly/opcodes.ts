@@ -30,6 +30,7 @@ export const OP_MATMUL_Q4 = 44;
 export const OP_MATMUL_BLOCKS = 47;
 export const OP_PACK = 45;
 export const OP_EMBED = 46;
+export const OP_QUANTIZE_BLOCKS = 48;
 export const OP_ROPE_TABLE = 70;
 export const OP_ROPE = 71;
 export const OP_KV_WRITE = 72;

@@ -142,7 +142,7 @@ async function writePacked(content: GgufContent, path: string, input: string): P
 
 /** Writes the file; says so unless it is only `passing`. */
 async function write(content: GgufContent, path: string, passing = false): Promise<void> {
-  const stream = ggufStream(content);
+  const stream = ggufStream(content, nodePlatform);
   const controller = new AbortController();
   const interrupt = () => controller.abort(new Error('interrupted'));
   process.once('SIGINT', interrupt);

@@ -3,9 +3,10 @@
 import { FormatError, PumiceError } from '../errors.ts';
 import { dequantize } from '../formats/dequantize.ts';
 import { ggufHead, padding } from '../formats/ggufWriter.ts';
-import { quantize } from '../formats/quantize/index.ts';
 import { BLOCKS, type TensorInfo } from '../formats/tensors.ts';
+import type { Platform } from '../runtime/platform.ts';
 import type { GgufContent, OutTensor } from './content.ts';
+import { Quantizer } from './quantizer.ts';
 
 /** Stored bytes read at once, about. */
 const PIECE = 2 ** 22;
@@ -18,14 +19,15 @@ export interface GgufStream {
 }
 
 /** The file with this content; the same content gives the same bytes. Throws ShapeError where a row is no whole number of blocks. */
-export function ggufStream({ metadata, tensors }: GgufContent): GgufStream {
+export function ggufStream({ metadata, tensors }: GgufContent, platform: Platform): GgufStream {
   const { head, bytes } = ggufHead(metadata, tensors);
   return {
     bytes: bytes.reduce((sum, b) => sum + b + padding(b), head.length),
     async *pieces() {
       yield head;
+      await using quantizer = await Quantizer.create(platform);
       for (const [i, tensor] of tensors.entries()) {
-        for (const [at, part] of tensor.parts.entries()) yield* converted(tensor, part, at);
+        for (const [at, part] of tensor.parts.entries()) yield* converted(quantizer, tensor, part, at);
         yield new Uint8Array(padding(bytes[i]!));
       }
     },
@@ -33,7 +35,7 @@ export function ggufStream({ metadata, tensors }: GgufContent): GgufStream {
 }
 
 /** Part `at` of a tensor in the tensor's type. */
-async function* converted(tensor: OutTensor, part: TensorInfo, at: number): AsyncGenerator<Uint8Array> {
+async function* converted(quantizer: Quantizer, tensor: OutTensor, part: TensorInfo, at: number): AsyncGenerator<Uint8Array> {
   const cols = part.shape.length > 1 ? part.shape.at(-1)! : tensor.interleave === undefined ? (part.shape[0] ?? 1) : 1;
   const values = part.shape.reduce((a, b) => a * b, 1);
   const rows = values / cols;
@@ -59,7 +61,7 @@ async function* converted(tensor: OutTensor, part: TensorInfo, at: number): Asyn
       continue;
     }
     try {
-      yield quantize(tensor.type, dequantize(part.type, bytes), cols, importance);
+      yield await quantizer.quantize(tensor.type, dequantize(part.type, bytes), cols, importance);
     } catch (error) {
       if (!(error instanceof PumiceError)) throw error;
       throw new FormatError(error.code, `${tensor.files.name}: ${part.name}, from row ${row} on: ${error.message}`, { cause: error });

@@ -15,6 +15,7 @@ import type { TensorFiles } from '../formats/tensors.ts';
 import { openGgufPair } from '../models/ggufLayout.ts';
 import { openHubFolder } from '../models/hubLayout.ts';
 import type { Checkpoint } from '../models/model.ts';
+import { nodePlatform } from '../runtime/node.ts';
 import { fileSource, localFolder } from '../runtime/nodeFiles.ts';
 import { assertSame, integers, loadTensors, Mismatch, readCase } from './compare.ts';
 import { Comparison, compareScore, standardCase, withModel } from './endToEnd.ts';
@@ -22,7 +23,7 @@ import type { CaseRunner } from './runner.ts';
 
 /** The file with this content, opened from memory. */
 export async function written(content: GgufContent): Promise<GgufFile> {
-  const stream = ggufStream(content);
+  const stream = ggufStream(content, nodePlatform);
   const bytes = new Uint8Array(stream.bytes);
   let at = 0;
   for await (const piece of stream.pieces()) {

@@ -2,11 +2,13 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Quantizer } from '../convert/quantizer.ts';
 import { dequantize } from '../formats/dequantize.ts';
 import { blockDot, quantizeActivations } from '../formats/dot.ts';
-import { quantize } from '../formats/quantize/index.ts';
 import { iq4_nl_fast } from '../formats/quantize/iq4.ts';
 import { BLOCKS, type StorageType } from '../formats/tensors.ts';
+import { nodePlatform } from '../runtime/node.ts';
+import { bestBuild } from '../runtime/probe.ts';
 import { assertClose, floats, type LoadedTensor, loadTensors, Mismatch, readCase } from './compare.ts';
 import type { CaseRunner } from './runner.ts';
 
@@ -40,8 +42,11 @@ const quantizers: CaseRunner = {
       sameBytes(`${name}_bytes`, bytes, expected.get(`${name}_bytes`)!, labels);
       assertClose(`${name}_dequantized`, dequantize(type, bytes), floats(expected, `${name}_dequantized`), { atol: 0, rtol: 0 });
     };
-    check('ref', quantize(type, x, cols));
-    check('importance', quantize(type, x, cols, importance));
+    for (const build of bestBuild() === 'relaxed' ? (['simd', 'relaxed'] as const) : (['simd'] as const)) {
+      await using quantizer = await Quantizer.create(nodePlatform, { build, threads: 0, simulatedThreads: 3 });
+      check('ref', await quantizer.quantize(type, x, cols));
+      check('importance', await quantizer.quantize(type, x, cols, importance));
+    }
     const fast = expected.get('fast_ref_bytes');
     if (fast !== undefined) {
       const out = new Uint8Array((fast.data as Uint8Array).length);
