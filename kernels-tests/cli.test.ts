@@ -2,13 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { synthModel } from '../src/models/synth.ts';
 import { fixture } from './fixtures.ts';
 
 const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
@@ -180,5 +182,36 @@ test('Ctrl-C ends with 130', async () => {
   } finally {
     server.closeAllConnections();
     server.close();
+  }
+});
+
+test('Ctrl-C while a file is written: exit code 130, and neither half a file nor a part of one is left', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'pumice-'));
+  const input = join(dir, 'in.gguf');
+  const output = join(dir, 'out.gguf');
+  try {
+    // A head and holes: 2 GiB that are read as zeros.
+    const file = synthModel('llama-1.1b', 'f16');
+    const handle = await open(input, 'w');
+    await handle.write(file.pieces().next().value as Uint8Array);
+    await handle.truncate(file.bytes);
+    await handle.close();
+    for (const args of [
+      ['quantize', input, output, '--type', 'q4_k_m'],
+      ['convert', input, output],
+      ['quantize', input, output, '--type', 'q8_0', '--packed'],
+    ]) {
+      const { code } = await pumice(args, (kill) => {
+        const timer = setInterval(() => {
+          if (!readdirSync(dir).some((f) => f.endsWith('.partial'))) return;
+          clearInterval(timer);
+          kill();
+        }, 5);
+      });
+      assert.equal(code, 130, args.join(' '));
+      assert.deepEqual(readdirSync(dir), ['in.gguf'], args.join(' '));
+    }
+  } finally {
+    await rm(dir, { recursive: true });
   }
 });

@@ -74,10 +74,15 @@ test('7B in four bits: known sizes, and what makes it fit', async () => {
   assert.ok(Math.abs(e.token.flops / (2 * 6.6e9) - 1) < 0.05, `${e.token.flops}`);
   assert.ok(Math.abs(e.prefill.flops / (640 * 2 * 6.5e9) - 1) < 0.05, `${e.prefill.flops}`);
 
-  const node = await advise(nodePlatform, checkpoint, options, e, limitOf('node'));
-  assert.equal(node.fits, false);
-  assert.ok(node.steps.at(-1)!.fits, JSON.stringify(node.steps));
-  const edge = await advise(nodePlatform, checkpoint, options, e, limitOf('edge'));
+  const machine = 16 * 2 ** 30;
+  // Its cache of 2 GiB makes two stages, its tower has a memory of its own.
+  assert.equal(e.memory.memories.length, 3);
+  assert.ok(e.memory.memories.every((n) => n < 2 ** 32));
+  assert.equal((await advise(nodePlatform, checkpoint, options, e, limitOf('node', machine))).fits, true);
+  const browser = await advise(nodePlatform, checkpoint, options, e, limitOf('browser', machine));
+  assert.equal(browser.fits, false);
+  assert.ok(browser.steps.at(-1)!.fits, JSON.stringify(browser.steps));
+  const edge = await advise(nodePlatform, checkpoint, options, e, limitOf('edge', machine));
   assert.ok(edge.steps.length > 0 && edge.steps.every((s) => !s.fits));
   await checkpoint.files.close();
 });
@@ -124,3 +129,21 @@ test('MQT and UHD: parameters and work of the released models, by their specs', 
   near(paper.prefill, 11.689, 'prefill');
   near(paper.picture, 7 * (0.366 + 0.0773), 'tower and resampler');
 });
+
+for (const [shape, memories] of [
+  ['llava-1.5-13b', 4],
+  ['mqt-llava-7b', 2],
+  ['llava-uhd-7b', 2],
+] as const) {
+  test(`${shape}: the memories that it takes`, async () => {
+    const checkpoint = await openCheckpointFrom(nodePlatform, hollow(shape));
+    const e = await estimate(nodePlatform, checkpoint, { context: 1024, cacheType: 'kv-q8', chunk: 128, picture: null });
+    assert.equal(e.memory.memories.length, memories, e.memory.memories.join());
+    const sum = e.memory.memories.reduce((a, b) => a + b, 0);
+    assert.ok(
+      e.memory.memories.every((n) => n > 0 && n < 2 ** 32) && sum >= e.memory.total - e.memory.records,
+      `${sum}, ${e.memory.total}`,
+    );
+    await checkpoint.files.close();
+  });
+}

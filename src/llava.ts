@@ -11,11 +11,11 @@ import { type Routing, routingObserver } from './generate/routing.ts';
 import type { Distance, ScoredSequence } from './generate/score.ts';
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
 import type { StateOwner } from './generate/state.ts';
-import { kvBytes } from './graph/kv.ts';
 import type { RgbImage } from './image/image.ts';
 import { type ImageInput, loadImage } from './image/load.ts';
 import { imagesOf, isEncoded, type Message, type MessageWith, textual, withPictures } from './messages.ts';
 import { concat } from './models/concat.ts';
+import { crowded } from './models/crowded.ts';
 import type { Checkpoint, EncodeOptions, Model, ModelOptions, PictureOptions, PictureView } from './models/model.ts';
 import { type CheckpointOptions, type ModelSource, openCheckpointFrom } from './models/open.ts';
 import { openModel } from './models/registry.ts';
@@ -396,13 +396,6 @@ export class Llava implements AsyncDisposable {
 
 async function* once<T>(body: () => Promise<T>): AsyncGenerator<T> {
   yield await body();
-}
-
-/** Weights and caches that leave no room for arenas within 4 GiB. */
-function crowded({ files }: Checkpoint, { decoder }: Model): boolean {
-  const weights = [...files.tensors.values()].reduce((n, t) => n + t.bytes, 0);
-  const caches = decoder.caches.reduce((n, c) => n + kvBytes(c, decoder.options.context), 0);
-  return weights + caches > 3.5 * 2 ** 30;
 }
 
 /** The choices that the caller made, in one order. */

@@ -1,5 +1,6 @@
 // `pumice plan`: what a model takes, and whether it fits, without loading it.
 
+import { totalmem } from 'node:os';
 import { InputError } from '../errors.ts';
 import { advise, limitOf } from '../estimate/advice.ts';
 import { type Estimate, type EstimateOptions, estimate, type Work } from '../estimate/estimate.ts';
@@ -42,7 +43,7 @@ export async function plan(model: string, o: PlanOptions): Promise<void> {
       ...(o.threads === undefined ? {} : { threads: o.threads }),
     };
     const seen = await estimate(nodePlatform, checkpoint, options);
-    const advice = await advise(nodePlatform, checkpoint, options, seen, limitOf(o.target));
+    const advice = await advise(nodePlatform, checkpoint, options, seen, limitOf(o.target, totalmem()));
     if (o.json) process.stdout.write(`${JSON.stringify({ ...seen, target: o.target, ...advice }, null, 1)}\n`);
     else process.stdout.write(`${[...lines(seen), ...verdict(o.target, seen.memory.total, advice)].join('\n')}\n`);
   } finally {
@@ -76,7 +77,7 @@ function lines({ memory: m, ...e }: Estimate): string[] {
     row('arena', m.arena, arenas.join(', ')),
     row('scratch', m.scratch),
     row('records', m.records),
-    row('total', m.total),
+    row('total', m.total, m.memories.length > 1 ? `in memories of ${m.memories.map(bytes).join(', ')}` : ''),
     'work',
     ...(e.picture
       ? [
@@ -94,6 +95,6 @@ function verdict(target: string, total: number, { limit, fits, steps }: Awaited<
   const head = `${target}: ${bytes(total)} of ${bytes(limit)}: ${fits ? 'fits' : 'does not fit'}`;
   if (fits) return [head];
   const last = steps.at(-1);
-  const end = last?.fits ? [] : ['  no single engine holds it: take a smaller model or type, or run it in stages'];
+  const end = last?.fits ? [] : ['  take a smaller model'];
   return [head, ...steps.map((s) => `  with ${s.change}: ${bytes(s.total)}${s.fits ? ', fits' : ''}`), ...end];
 }

@@ -7,11 +7,11 @@ import { type Estimate, type EstimateOptions, estimate } from './estimate.ts';
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
-/** Memory that a runtime gives, bytes: linear memory where that is the bound, all of an isolate on the edge. */
+/** Memory that a runtime gives, bytes: all of the machine's where stages may have many memories, what a page may take, all of an isolate on the edge. */
 export const TARGETS: ReadonlyMap<string, number> = new Map([
-  ['node', 4 * GIB],
-  ['deno', 4 * GIB],
-  ['bun', 4 * GIB],
+  ['node', Number.POSITIVE_INFINITY],
+  ['deno', Number.POSITIVE_INFINITY],
+  ['bun', Number.POSITIVE_INFINITY],
   ['browser', 4 * GIB],
   ['workerd', 128 * MIB],
   ['edge', 128 * MIB],
@@ -37,9 +37,9 @@ export interface Advice {
   readonly steps: readonly Step[];
 }
 
-/** Room for the model on a target. */
-export function limitOf(target: string): number {
-  const bytes = TARGETS.get(target) ?? 4 * GIB;
+/** Room for the model on a target; `machine`: bytes of the machine's memory. */
+export function limitOf(target: string, machine: number): number {
+  const bytes = Math.min(TARGETS.get(target) ?? 4 * GIB, machine);
   return bytes <= GIB ? bytes - ISOLATE : bytes;
 }
 

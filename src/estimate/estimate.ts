@@ -3,8 +3,11 @@
 import { RECORD_BYTES } from '../../assembly/program.ts';
 import { Session } from '../generate/session.ts';
 import { kvBytes } from '../graph/kv.ts';
+import type { Plan } from '../graph/plan.ts';
+import { chooseCuts, splitPlan, stageRoom } from '../graph/stages.ts';
 import { maxSize, type Storage } from '../graph/tensor.ts';
 import type { WeightUse } from '../graph/weights.ts';
+import { crowded } from '../models/crowded.ts';
 import type { Checkpoint, ModelOptions, PictureOptions } from '../models/model.ts';
 import { openModel } from '../models/registry.ts';
 import { Engine } from '../runtime/engine.ts';
@@ -46,6 +49,8 @@ export interface Estimate {
     readonly scratch: number;
     readonly records: number;
     readonly total: number;
+    /** Bytes of each WebAssembly memory, at most 4 GiB: the language model's stages, and the tower's where it has its own. */
+    readonly memories: readonly number[];
   };
   /** What the matrices would take in four bits (Q4_0) instead. */
   readonly weightsInFourBits: number;
@@ -57,6 +62,8 @@ export interface Estimate {
 
 /** Pages of the engine that resizes pictures for the rehearsal: 256 MiB. */
 const PAGES = 4096;
+/** The most that a WebAssembly memory holds. */
+const MEMORY = 2 ** 32;
 
 /**
  * Rehearses a request. Only heads of files are read. Costs of steps that depend on the data (experts, pruned rows) are upper bounds.
@@ -112,6 +119,7 @@ export async function estimate(platform: Platform, checkpoint: Checkpoint, optio
         decoder.caches.reduce((n, c) => n + kvBytes(c, decoder.options.context), 0),
         decoder.options.context,
         threads,
+        encoder !== undefined && crowded(checkpoint, model),
       ),
       picture: seen,
       prefill,
@@ -134,6 +142,7 @@ function memoryOf(
   cache: number,
   context: number,
   threads: number,
+  ownTower: boolean,
 ): Pick<Estimate, 'memory' | 'parameters' | 'weightsInFourBits'> {
   const total = (storages: Iterable<Storage>): number => [...storages].reduce((n, s) => n + s.bytes, 0);
   const own = new Set(uses.map((u) => u.tensor.storage));
@@ -164,6 +173,25 @@ function memoryOf(
       scratch,
       records,
       total: weights + cache + tables + arena + scratch + records,
+      memories: memoriesOf([...rehearsal.plans], threads, ownTower),
     },
   };
+}
+
+/** What each memory holds: its weights, caches and tables, and the arena and scratch of its largest program. */
+function memoriesOf(plans: readonly Plan[], threads: number, ownTower: boolean): number[] {
+  const staged = plans.filter((p) => p.graph.borders.length > 0);
+  const largest = staged.reduce((a, b) => (b.arenaBytes > a.arenaBytes ? b : a));
+  const cuts = chooseCuts(largest, () => stageRoom(largest, MEMORY, threads));
+  const sizes = (parts: readonly Plan[]): number =>
+    [...new Set(parts.flatMap((p) => [...p.fixed]))].reduce((n, s) => n + s.bytes, 0) +
+    Math.max(0, ...parts.map((p) => p.arenaBytes)) +
+    threads * Math.max(0, ...parts.map((p) => p.scratchBytes));
+  const stages = staged.map((p) => splitPlan(p, cuts).map((stage) => stage.plan));
+  const towers = plans.filter((p) => p.graph.borders.length === 0);
+  const memories = Array.from({ length: cuts.size + 1 }, (_, i) => {
+    const own = stages.map((parts) => parts[i]!);
+    return sizes(i === 0 && !ownTower ? [...own, ...towers] : own);
+  });
+  return ownTower ? [...memories, sizes(towers)] : memories;
 }

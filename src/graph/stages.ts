@@ -39,6 +39,10 @@ export function chooseCuts(p: Plan, room: (stage: number) => number): Set<string
   return cuts;
 }
 
+/** Bytes for weights and caches in a memory of `maximum` bytes, `used` of them taken, beside the plan's arena. Some are left for programs that need more room than this one. */
+export const stageRoom = (p: Plan, maximum: number, threads: number, used = 0): number =>
+  maximum - maximum / 32 - used - p.arenaBytes - p.scratchBytes * threads;
+
 /** The stages of a plan between the borders named by `cuts`. */
 export function splitPlan(p: Plan, cuts: ReadonlySet<string>): readonly Stage[] {
   const stageOf = [0];

@@ -3,7 +3,7 @@
 
 import { InputError, MemoryError } from '../errors.ts';
 import type { Plan } from '../graph/plan.ts';
-import { chooseCuts, type Stage, splitPlan } from '../graph/stages.ts';
+import { chooseCuts, type Stage, splitPlan, stageRoom } from '../graph/stages.ts';
 import type { Cell, Dim, Storage, Tensor } from '../graph/tensor.ts';
 import type { Heap } from './heap.ts';
 import { compileKernels, type WasmOption } from './kernels.ts';
@@ -138,10 +138,8 @@ export class Engine {
       this.#memories.push(await Memory.attach(this.runner, this.#module, this.#memories[0].maximumPages, known));
   }
 
-  /** Bytes for weights and caches beside the plan's arena. Some are left for programs that need more room than this one. */
   #room(plan: Plan, memory: Memory | undefined): number {
-    const most = 65536 * this.#memories[0].maximumPages;
-    const left = most - most / 32 - (memory?.heap.used ?? 0) - plan.arenaBytes - plan.scratchBytes * this.threads;
+    const left = stageRoom(plan, 65536 * this.#memories[0].maximumPages, this.threads, memory?.heap.used);
     return Math.min(this.#options.stageBytes ?? left, left);
   }
 
