@@ -60,7 +60,7 @@ export async function packedContent(
 
 /** Layouts of the tensors that programs use as matrices only: found by building all programs, which reads nothing. */
 async function layoutsOf(engine: Engine, checkpoint: Checkpoint): Promise<Map<string, DType>> {
-  const model = openModel(checkpoint, {});
+  const model = await openModel(checkpoint, {});
   const { programs } = rehearse(engine, model.weights);
   await model.encoder?.prepare(programs);
   await new Session(programs, model.decoder).prepare();

@@ -5,7 +5,7 @@ import { Session } from '../generate/session.ts';
 import { kvBytes } from '../graph/kv.ts';
 import type { Plan } from '../graph/plan.ts';
 import { chooseCuts, splitPlan, stageRoom } from '../graph/stages.ts';
-import { maxSize, type Storage } from '../graph/tensor.ts';
+import { fullBytes, maxSize, type Storage } from '../graph/tensor.ts';
 import type { WeightUse } from '../graph/weights.ts';
 import { crowded } from '../models/crowded.ts';
 import type { Checkpoint, ModelOptions, PictureOptions } from '../models/model.ts';
@@ -184,7 +184,7 @@ function memoriesOf(plans: readonly Plan[], threads: number, ownTower: boolean):
   const largest = staged.reduce((a, b) => (b.arenaBytes > a.arenaBytes ? b : a));
   const cuts = chooseCuts(largest, () => stageRoom(largest, MEMORY, threads));
   const sizes = (parts: readonly Plan[]): number =>
-    [...new Set(parts.flatMap((p) => [...p.fixed]))].reduce((n, s) => n + s.bytes, 0) +
+    [...new Set(parts.flatMap((p) => [...p.fixed]))].reduce((n, s) => n + fullBytes(s), 0) +
     Math.max(0, ...parts.map((p) => p.arenaBytes)) +
     threads * Math.max(0, ...parts.map((p) => p.scratchBytes));
   const stages = staged.map((p) => splitPlan(p, cuts).map((stage) => stage.plan));
