@@ -3,6 +3,7 @@
 import { IMAGE_TOKEN_INDEX, tokenizeWithImages } from './chat/imagePrompt.ts';
 import type { ChatFormat } from './chat/messages.ts';
 import { chatFormat, type FormatOptions } from './chat/modelFormat.ts';
+import { crowded } from './crowded.ts';
 import { sha256 } from './digest.ts';
 import { InputError } from './errors.ts';
 import { type Account, newAccount, newSpent } from './generate/account.ts';
@@ -15,7 +16,7 @@ import type { RgbImage } from './image/image.ts';
 import { type ImageInput, loadImage } from './image/load.ts';
 import { imagesOf, isEncoded, type Message, type MessageWith, textual, withPictures } from './messages.ts';
 import { concat } from './models/concat.ts';
-import { crowded } from './models/crowded.ts';
+
 import type { Checkpoint, EncodeOptions, Model, ModelOptions, PictureOptions, PictureView } from './models/model.ts';
 import { type CheckpointOptions, type ModelSource, openCheckpointFrom } from './models/open.ts';
 import { openModel } from './models/registry.ts';

@@ -20,10 +20,10 @@ const packed = JSON.parse(
 const kB = 1000;
 
 for (const build of ['simd', 'relaxed']) {
-  test(`kernels ${build}: at most 150 kB, 25 kB compressed`, () => {
+  test(`kernels ${build}: at most 150 kB, 27 kB compressed`, () => {
     const bytes = readFileSync(`${root}build/wasm/kernels.${build}.wasm`);
     assert.ok(bytes.length <= 150 * kB, `${bytes.length} bytes`);
-    assert.ok(gzipSync(bytes).length <= 25 * kB, `${gzipSync(bytes).length} bytes compressed`);
+    assert.ok(gzipSync(bytes).length <= 27 * kB, `${gzipSync(bytes).length} bytes compressed`);
   });
 }
 

@@ -7,7 +7,7 @@ import type { Plan } from '../graph/plan.ts';
 import { chooseCuts, splitPlan, stageRoom } from '../graph/stages.ts';
 import { fullBytes, maxSize, type Storage } from '../graph/tensor.ts';
 import type { WeightUse } from '../graph/weights.ts';
-import { crowded } from '../models/crowded.ts';
+import { crowded } from '../crowded.ts';
 import type { Checkpoint, ModelOptions, PictureOptions } from '../models/model.ts';
 import { openModel } from '../models/registry.ts';
 import { Engine } from '../runtime/engine.ts';

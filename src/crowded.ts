@@ -1,5 +1,5 @@
-import { kvBytes } from '../graph/kv.ts';
-import type { Checkpoint, Model } from './model.ts';
+import { kvBytes } from './graph/kv.ts';
+import type { Checkpoint, Model } from './models/model.ts';
 
 /** Do weights and caches leave no room for arenas within 4 GiB? Then the tower gets a memory of its own. */
 export function crowded({ files }: Checkpoint, { decoder }: Model): boolean {
