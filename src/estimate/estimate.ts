@@ -1,13 +1,13 @@
 // What a model takes before any of its weights are read: memory by purpose, and the cost of a picture, a prompt and a token.
 
 import { RECORD_BYTES } from '../../assembly/program.ts';
+import { crowded } from '../crowded.ts';
 import { Session } from '../generate/session.ts';
 import { kvBytes } from '../graph/kv.ts';
 import type { Plan } from '../graph/plan.ts';
 import { chooseCuts, splitPlan, stageRoom } from '../graph/stages.ts';
 import { fullBytes, maxSize, type Storage } from '../graph/tensor.ts';
 import type { WeightUse } from '../graph/weights.ts';
-import { crowded } from '../crowded.ts';
 import type { Checkpoint, ModelOptions, PictureOptions } from '../models/model.ts';
 import { openModel } from '../models/registry.ts';
 import { Engine } from '../runtime/engine.ts';
