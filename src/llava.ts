@@ -8,7 +8,7 @@ import { sha256 } from './digest.ts';
 import { InputError } from './errors.ts';
 import { type Account, newAccount, newSpent } from './generate/account.ts';
 import type { Chunk, GenerateOptions } from './generate/generate.ts';
-import { type Routing, routingObserver } from './generate/routing.ts';
+import type { Routing } from './generate/routing.ts';
 import type { Distance, ScoredSequence } from './generate/score.ts';
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
 import type { StateOwner } from './generate/state.ts';
@@ -244,7 +244,10 @@ export class Llava implements AsyncDisposable {
     next = 0;
     const asked = messages.map((m): Message => withPictures(m, () => images[next++]!));
     let answer = '';
-    if (options.onRouting) this.#session.observer = routingObserver(this.engine, this.model.decoder, options.onRouting);
+    if (options.onRouting) {
+      const { routingObserver } = await import('./generate/routing.ts');
+      this.#session.observer = routingObserver(this.engine, this.model.decoder, options.onRouting);
+    }
     try {
       for await (const chunk of generate(this.#session, this.tokenizer, pieces, { ...options, stop }, account)) {
         answer += chunk.text;
