@@ -4,7 +4,6 @@ import { IMAGE_TOKEN_INDEX, tokenizeWithImages } from './chat/imagePrompt.ts';
 import type { ChatFormat } from './chat/messages.ts';
 import { chatFormat, type FormatOptions } from './chat/modelFormat.ts';
 import { crowded } from './crowded.ts';
-import { sha256 } from './digest.ts';
 import { InputError } from './errors.ts';
 import { type Account, newAccount, newSpent } from './generate/account.ts';
 import type { Chunk, GenerateOptions } from './generate/generate.ts';
@@ -15,7 +14,6 @@ import type { StateOwner } from './generate/state.ts';
 import type { RgbImage } from './image/image.ts';
 import { type ImageInput, loadImage } from './image/load.ts';
 import { imagesOf, isEncoded, type Message, type MessageWith, textual, withPictures } from './messages.ts';
-import { concat } from './models/concat.ts';
 
 import type { Checkpoint, EncodeOptions, Model, ModelOptions, PictureOptions, PictureView } from './models/model.ts';
 import { type CheckpointOptions, type ModelSource, openCheckpointFrom } from './models/open.ts';
@@ -326,6 +324,7 @@ export class Llava implements AsyncDisposable {
     const tokens = ids.slice(from).map((id, i) => ({ id, text: this.tokenizer.decode([id], { special: true }), logp: logps[i]! }));
     const sum = logps.reduce((a, b) => a + b, 0);
     const score = { tokens, sum, count: tokens.length, mean: sum / tokens.length, perplexity: Math.exp(-sum / tokens.length) };
+    const { concat } = await import('./models/concat.ts');
     return { score, sequence: { ids, labels, data: concat(kept), vocabulary } };
   }
 
@@ -411,5 +410,6 @@ const choices = ({ visualTokens, slices, preResize }: PictureOptions): PictureOp
 
 /** Same pixels, same key. */
 async function fingerprint({ width, height, data }: RgbImage): Promise<string> {
+  const { sha256 } = await import('./digest.ts');
   return `${width}x${height} ${await sha256(data)}`;
 }
