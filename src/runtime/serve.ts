@@ -66,11 +66,13 @@ export function servePool({ postMessage, listen }: Port): void {
   }
 
   function next(): number {
-    for (let i = 0; i < SPINS; i++) {
-      const g = Atomics.load(commands, GENERATION);
-      if (g !== generation) return g;
+    for (;;) {
+      for (let i = 0; i < SPINS; i++) {
+        const g = Atomics.load(commands, GENERATION);
+        if (g !== generation) return g;
+      }
+      // Being woken is no news by itself: the pool counts up and then wakes, and whoever was still looking has run that command by then.
+      Atomics.wait(commands, GENERATION, generation);
     }
-    Atomics.wait(commands, GENERATION, generation);
-    return Atomics.load(commands, GENERATION);
   }
 }
