@@ -4,6 +4,7 @@ import type { LoadOptions, Llava as Model } from './llava.ts';
 import type { ModelSource } from './models/open.ts';
 import type { Platform } from './runtime/platform.ts';
 
+export type { AnswerScore } from './answerScore.ts';
 export * from './errors.ts';
 export type { FinishReason, Usage } from './generate/account.ts';
 export type { Chunk, GenerateOptions } from './generate/generate.ts';
@@ -12,7 +13,7 @@ export type { Distance } from './generate/score.ts';
 export type { ImageRows } from './generate/session.ts';
 export type { RgbImage } from './image/image.ts';
 export type { ImageInput } from './image/load.ts';
-export type { AnswerScore, ChatOptions, LoadOptions, ScoreOptions } from './llava.ts';
+export type { ChatOptions, LoadOptions, ScoreOptions } from './llava.ts';
 export type { Message, MessagePart } from './messages.ts';
 export type { PictureOptions, PictureView } from './models/model.ts';
 export type { ModelSource } from './models/open.ts';

@@ -1,5 +1,6 @@
 // The library's face: a model that answers about pictures.
 
+import type { AnswerScore, ScoredAnswer } from './answerScore.ts';
 import { IMAGE_TOKEN_INDEX, tokenizeWithImages } from './chat/imagePrompt.ts';
 import type { ChatFormat } from './chat/messages.ts';
 import { chatFormat, type FormatOptions } from './chat/modelFormat.ts';
@@ -8,16 +9,15 @@ import { InputError } from './errors.ts';
 import { type Account, newAccount, newSpent } from './generate/account.ts';
 import type { Chunk, GenerateOptions } from './generate/generate.ts';
 import type { Routing } from './generate/routing.ts';
-import type { Distance, ScoredSequence } from './generate/score.ts';
 import { type ImageRows, type Piece, Session } from './generate/session.ts';
 import type { StateOwner } from './generate/state.ts';
 import type { RgbImage } from './image/image.ts';
-import { type ImageInput, loadImage } from './image/load.ts';
+import type { ImageInput } from './image/load.ts';
 import { imagesOf, isEncoded, type Message, type MessageWith, textual, withPictures } from './messages.ts';
-
-import type { Checkpoint, EncodeOptions, Model, ModelOptions, PictureOptions, PictureView } from './models/model.ts';
+import type { Checkpoint, Model, ModelOptions, PictureOptions, PictureView } from './models/model.ts';
 import { type CheckpointOptions, type ModelSource, openCheckpointFrom } from './models/open.ts';
 import { openModel } from './models/registry.ts';
+import { Pictures } from './pictures.ts';
 import { Reply } from './reply.ts';
 import { Engine, type EngineOptions } from './runtime/engine.ts';
 import type { Platform } from './runtime/platform.ts';
@@ -50,26 +50,6 @@ export interface ScoreOptions {
   readonly signal?: AbortSignal;
 }
 
-interface Scored {
-  readonly score: AnswerScore;
-  readonly sequence: ScoredSequence;
-}
-
-/** Natural logarithms. */
-export interface AnswerScore {
-  /** Of the teacher, where one was given, and the distance from it. */
-  readonly teacher?: AnswerScore;
-  readonly distance?: Distance;
-  readonly tokens: readonly { readonly id: number; readonly text: string; readonly logp: number }[];
-  readonly sum: number;
-  readonly count: number;
-  readonly mean: number;
-  readonly perplexity: number;
-}
-
-/** Encoded pictures that are kept for the next turn. */
-const KEPT_IMAGES = 8;
-
 /** A loaded model. Not reentrant: one answer at a time; a second call waits for the first. */
 export class Llava implements AsyncDisposable {
   readonly model: Model;
@@ -78,11 +58,10 @@ export class Llava implements AsyncDisposable {
   readonly programs: Programs;
   /** The tower's programs: the same object unless the tower has a memory of its own. */
   readonly vision: Programs;
-  readonly #platform: Platform;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #format: ChatFormat;
   readonly #session: Session;
-  readonly #images: Map<string, ImageRows> = new Map();
+  readonly #pictures: Pictures;
   /** What caches depend on besides the checkpoint. */
   readonly #settings: string;
   /** The last conversation, pictures encoded, with its answer so far. */
@@ -99,7 +78,6 @@ export class Llava implements AsyncDisposable {
     format: ChatFormat,
     options: LoadOptions,
   ) {
-    this.#platform = platform;
     this.checkpoint = checkpoint;
     this.model = model;
     this.engine = engine;
@@ -108,6 +86,7 @@ export class Llava implements AsyncDisposable {
     this.#tokenizer = tokenizer;
     this.#format = format;
     this.#session = new Session(this.programs, model.decoder);
+    this.#pictures = new Pictures(platform, model, checkpoint.name, this.vision);
     const { prune, sparse, precision = 'stored', adapter, imageMode } = options;
     const caches = new Set(model.decoder.caches.map(({ k }) => `${k.dtype} ${k.shape}`));
     this.#settings = JSON.stringify([[...caches], { prune, sparse, precision, adapter, imageMode }]);
@@ -144,10 +123,7 @@ export class Llava implements AsyncDisposable {
 
   /** Rows that stand for a picture in the language model's sequence: f32 [rows, hidden]. */
   async embedImage(image: ImageInput, options: PictureOptions & { readonly signal?: AbortSignal } = {}): Promise<ImageRows> {
-    const pixels = await this.#loadImage(image);
-    for await (const rows of this.#exclusive(() =>
-      once(() => this.#encode(pixels, { ...choices(options), spent: newSpent(), ...(options.signal && { signal: options.signal }) })),
-    ))
+    for await (const rows of this.#exclusive(() => once(() => this.#pictures.encode(image, { ...options, spent: newSpent() }))))
       return rows;
     throw new InputError('embedImage: gave no rows');
   }
@@ -197,7 +173,7 @@ export class Llava implements AsyncDisposable {
   async dispose(): Promise<void> {
     await this.engine.dispose();
     await this.checkpoint.files.close();
-    this.#images.clear();
+    this.#pictures.clear();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -211,29 +187,15 @@ export class Llava implements AsyncDisposable {
   }
 
   async *#answer(messages: readonly Message[], options: ChatOptions, account: Account, encoded: Spent): AsyncGenerator<Chunk> {
-    const inputs = messages.flatMap(imagesOf);
-    const images: ImageRows[] = [];
     // Where the language model drops rows, it is known after the prefill which.
     const decides = this.model.decoder.hooks.kept !== undefined;
-    const views: [picture: number, image: RgbImage, view: PictureView][] = [];
-    for (const [i, input] of inputs.entries()) {
-      options.onImage?.(i, inputs.length);
-      if (isEncoded(input)) {
-        images.push(input);
-        continue;
-      }
-      const image = await this.#loadImage(input, options.signal);
-      const { explain, signal } = options;
-      images.push(
-        await this.#encode(image, {
-          ...choices(options),
-          spent: encoded,
-          ...(signal && { signal }),
-          ...(explain && { explain: (view: PictureView) => (decides ? views.push([i, image, view]) : explain(i, image, view)) }),
-        }),
-      );
-    }
-    options.onImage?.(inputs.length, inputs.length);
+    const { explain } = options;
+    const views: Parameters<NonNullable<typeof explain>>[] = [];
+    const images = await this.#pictures.ofMessages(messages, {
+      ...options,
+      spent: encoded,
+      explain: explain && ((...seen) => (decides ? views.push(seen) : explain(...seen))),
+    });
     account.imageRows = images.reduce((n, x) => n + x.rows, 0);
     let next = 0;
     const pieces: Piece[] = this.promptIds(messages).map((id) => (id === IMAGE_TOKEN_INDEX ? images[next++]! : id));
@@ -258,7 +220,7 @@ export class Llava implements AsyncDisposable {
     for (const [i, image, view] of views) {
       const kept = this.#session.kept(images[i]!);
       const fits = kept?.length === view.grid.width * view.grid.height;
-      options.explain?.(i, image, { ...view, ...(kept && fits && { kept }) });
+      explain?.(i, image, { ...view, ...(kept && fits && { kept }) });
     }
   }
 
@@ -272,60 +234,17 @@ export class Llava implements AsyncDisposable {
   }
 
   /** The same for a student, after what the model is doing. */
-  async #taught(messages: readonly Message[], signal?: AbortSignal): Promise<Scored> {
+  async #taught(messages: readonly Message[], signal?: AbortSignal): Promise<ScoredAnswer> {
     for await (const result of this.#exclusive(() => once(() => this.#sequence(messages, true, signal)))) return result;
     throw new InputError('score: gave no result');
   }
 
   /** Scores the answer; `keep`: with the logits of all rows. */
-  async #sequence(messages: readonly Message[], keep: boolean, signal?: AbortSignal): Promise<Scored> {
-    const { IGNORED, tokenLogProbs } = await import('./generate/score.ts');
-    const images: ImageRows[] = [];
-    for (const input of messages.flatMap(imagesOf))
-      images.push(
-        isEncoded(input)
-          ? input
-          : await this.#encode(await this.#loadImage(input, signal), { spent: newSpent(), ...(signal && { signal }) }),
-      );
-    const ids = this.promptIds(messages, false);
-    const open = this.promptIds(messages.slice(0, -1));
-    // The answer begins where the open prompt ends; its first space may belong to its first word.
-    let from = 0;
-    while (from < open.length && ids[from] === open[from]) from++;
-    let next = 0;
-    const pieces: Piece[] = ids.map((id) => (id === IMAGE_TOKEN_INDEX ? images[next++]! : id));
-    const labels = ids.flatMap((id, i) =>
-      id === IMAGE_TOKEN_INDEX ? new Array<number>((pieces[i] as ImageRows).rows).fill(IGNORED) : [i < from ? IGNORED : id],
-    );
-    const { vocabulary } = this.model.decoder.backbone;
-    const logps: number[] = [];
-    const kept: Float32Array[] = [];
-    if (keep && this.model.decoder.dropsRows)
-      throw new InputError(`score: ${this.model.name} drops rows: there are no logits of all rows to compare with a teacher's`);
-    // Where rows are dropped, what stays of the picture and of the answer is decided as it would be while answering.
-    if (this.model.decoder.dropsRows) {
-      let { logits } = await this.#session.prefill(pieces.slice(0, from), { ...(signal && { signal }) });
-      for (const [i, id] of ids.slice(from).entries()) {
-        logps.push(...tokenLogProbs({ data: logits, vocabulary }, [IGNORED, id]));
-        if (from + i + 1 < ids.length) logits = await this.#session.step(id, undefined, signal);
-      }
-    } else
-      await this.#session.score(
-        pieces,
-        (program, at, rows) => {
-          // Row i predicts row i + 1: the first label of a slice is not looked at.
-          const own = labels.slice(at, at + rows + 1);
-          const data = this.engine.read(program, 'logits');
-          if (keep) kept.push(data);
-          logps.push(...tokenLogProbs({ data, vocabulary }, own.length > rows ? own : [...own, IGNORED]));
-        },
-        { ...(signal && { signal }) },
-      );
-    const tokens = ids.slice(from).map((id, i) => ({ id, text: this.tokenizer.decode([id], { special: true }), logp: logps[i]! }));
-    const sum = logps.reduce((a, b) => a + b, 0);
-    const score = { tokens, sum, count: tokens.length, mean: sum / tokens.length, perplexity: Math.exp(-sum / tokens.length) };
-    const { concat } = await import('./models/concat.ts');
-    return { score, sequence: { ids, labels, data: concat(kept), vocabulary } };
+  async #sequence(messages: readonly Message[], keep: boolean, signal: AbortSignal | undefined): Promise<ScoredAnswer> {
+    const { scoreAnswer } = await import('./answerScore.ts');
+    const images = await this.#pictures.ofMessages(messages, { spent: newSpent(), signal });
+    const prompt = { ids: this.promptIds(messages, false), open: this.promptIds(messages.slice(0, -1)), images };
+    return scoreAnswer(this.#session, this.tokenizer, prompt, { name: this.model.name, keep, signal });
   }
 
   async #owner(): Promise<StateOwner> {
@@ -336,7 +255,7 @@ export class Llava implements AsyncDisposable {
   async #save(): Promise<Uint8Array<ArrayBuffer>> {
     const snapshot = this.#session.save(0);
     const used = this.#conversation.flatMap(imagesOf).filter(isEncoded);
-    const shown = [...this.#images.values(), ...used, ...snapshot.rows.flatMap((r) => (r.row === 0 ? [r.image!] : []))];
+    const shown = [...this.#pictures.kept(), ...used, ...snapshot.rows.flatMap((r) => (r.row === 0 ? [r.image!] : []))];
     const pictures = [...new Map(shown.map((p) => [p.key, p])).values()];
     const keys = pictures.map((p) => p.key);
     // A picture stands in a message by its number.
@@ -348,37 +267,11 @@ export class Llava implements AsyncDisposable {
   async #restore(bytes: Uint8Array): Promise<Message[]> {
     const { decodeState } = await import('./generate/state.ts');
     const { snapshot, pictures, conversation } = await decodeState(await this.#owner(), bytes);
-    for (const p of pictures) this.#images.set(p.key, p);
+    for (const p of pictures) this.#pictures.keep(p);
     await this.#session.resume(snapshot);
     const messages = conversation as readonly MessageWith<number>[];
     this.#conversation = messages.map((m) => withPictures(m, (k) => pictures[k as number]!));
     return [...this.#conversation];
-  }
-
-  #loadImage(input: ImageInput, signal?: AbortSignal): Promise<RgbImage> {
-    const { readFile } = this.#platform;
-    return loadImage(input, { ...(readFile && { readFile }), ...(signal && { signal }) });
-  }
-
-  async #encode(image: RgbImage, options: EncodeOptions): Promise<ImageRows> {
-    const { encoder } = this.model;
-    if (!encoder)
-      throw new InputError(`${this.checkpoint.name}: has no vision tower: give one (mmproj or tower), or leave the pictures out`);
-    const chosen = choices(options);
-    for (const name of Object.keys(chosen)) {
-      if (!(encoder.choices as readonly string[] | undefined)?.includes(name))
-        throw new InputError(`${name}: ${this.model.name} has no such choice: leave it out`);
-    }
-    const key = `${await fingerprint(image)} ${JSON.stringify(chosen)}`;
-    let rows = options.explain ? undefined : this.#images.get(key);
-    if (!rows) {
-      rows = { ...(await encoder.encode(this.vision, image, options)), key };
-      if (this.#images.size >= KEPT_IMAGES) this.#images.delete(this.#images.keys().next().value!);
-    }
-    // Used last: dropped last.
-    this.#images.delete(key);
-    this.#images.set(key, rows);
-    return rows;
   }
 
   /** Runs generators one after the other: they share a cache and an arena. */
@@ -399,17 +292,4 @@ export class Llava implements AsyncDisposable {
 
 async function* once<T>(body: () => Promise<T>): AsyncGenerator<T> {
   yield await body();
-}
-
-/** The choices that the caller made, in one order. */
-const choices = ({ visualTokens, slices, preResize }: PictureOptions): PictureOptions => ({
-  ...(visualTokens !== undefined && { visualTokens }),
-  ...(slices !== undefined && { slices }),
-  ...(preResize !== undefined && { preResize }),
-});
-
-/** Same pixels, same key. */
-async function fingerprint({ width, height, data }: RgbImage): Promise<string> {
-  const { sha256 } = await import('./digest.ts');
-  return `${width}x${height} ${await sha256(data)}`;
 }
