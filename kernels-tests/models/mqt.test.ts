@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InputError, Llava, type Message } from '../../src/index.ts';
+import type { PictureView } from '../../src/models/model.ts';
 import type { Program } from '../../src/runtime/engine.ts';
 import { pattern } from '../image/pattern.ts';
 import { withMqt } from './tinyModels.ts';
@@ -36,6 +37,29 @@ test('m tokens are the first m of all, for any m, and only these rows enter the 
       assert.equal((await reply.usage).imageTokens, visualTokens);
     }
   }));
+
+test('each query has one share per patch, whatever the grid of the tower', async () => {
+  for (const side of [3, 4, 7]) {
+    await withMqt(
+      async (dir) => {
+        await using llava = await Llava.load(dir, { threads: 0 });
+        const views: PictureView[] = [];
+        await llava.model.encoder!.encode(llava.vision, image, { visualTokens: 5, explain: (view) => void views.push(view) });
+        const { grid, attention } = views[0]!;
+        assert.deepEqual(grid, { width: side, height: side });
+        assert.equal(attention!.length, 5 * side ** 2);
+        for (let row = 0; row < 5; row++) {
+          const shares = attention!.slice(row * side ** 2, (row + 1) * side ** 2);
+          assert.ok(Math.abs(shares.reduce((a, b) => a + b) - 1) < 1e-5);
+          assert.ok(Math.max(...shares) > Math.min(...shares));
+        }
+      },
+      {},
+      1,
+      side,
+    );
+  }
+});
 
 test('budgets share the packed weights: nothing is read or packed again, and a budget that comes back has its program', () =>
   withMqt(async (dir) => {

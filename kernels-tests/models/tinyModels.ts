@@ -162,13 +162,14 @@ export const withLlava = <T>(body: (dir: string) => Promise<T>, { states = [-1],
   return withCheckpoint(LLAVA, { ...layers(0, from), ...layers(normed ? 3 : 2, hidden) }, config, body);
 };
 
-/** MQT-LLaVA with 16 queries. */
+/** MQT-LLaVA with 16 queries; `side`: patches of the tower's side. */
 export const withMqt = <T>(
   body: (dir: string) => Promise<T>,
   config: object = { num_visual_tokens: 'second_stage' },
   layers: number = 1,
+  side: number = 24,
 ): Promise<T> => {
-  const shape = { layers, hidden: 64, tower: { width: 64, size: 96, patch: 4 } };
+  const shape = { layers, hidden: 64, tower: { width: 64, size: 4 * side, patch: 4 } };
   const extra = resampler('model.query_abstractor', 16, 64, 64, ['ln_q', 'ln_k', 'ln_v']);
   return withCheckpoint(shape, extra, { image_aspect_ratio: 'pad', mm_projector_type: 'linear', ...config }, body);
 };

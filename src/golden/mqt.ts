@@ -36,7 +36,9 @@ const budgets: CaseRunner = {
     const engine = await Engine.create(nodePlatform, { threads: 0 });
     const programs = new Programs(engine, [weights]);
     try {
-      const resampler = mqtResampler(weights.at(PREFIX));
+      const [pictures, patches, width] = tensor(inputs, 'image_features').shape as [number, number, number];
+      const side = Math.sqrt(patches);
+      const resampler = mqtResampler(weights.at(PREFIX), { width: side, height: side });
       const taps = ['pos_embed_table', 'key_pos', 'ln_q', 'ln_k'];
       await resampler.attention.compute(programs, taps, (_, program) => {
         for (const name of taps) cmp.close(name, engine.read(program, name));
@@ -44,7 +46,6 @@ const budgets: CaseRunner = {
       });
       await resampler.attention.fill(programs);
 
-      const [pictures, patches, width] = tensor(inputs, 'image_features').shape as [number, number, number];
       const all = floats(inputs, 'image_features');
       for (const m of c.params.num_visual_tokens as number[]) {
         const build = () => {
