@@ -3,12 +3,17 @@
 // The last to arrive resets the count, decides for all whether the run goes on, and opens the next generation; it calls notify only
 // when somebody sleeps. Spinning without a bound would cost a scheduler slice whenever there are more threads than free cores.
 
-import { ABORT, BARRIER_COUNT, BARRIER_GENERATION, BARRIER_SLEEPERS, STOP } from './program.ts';
+import { ABORT, BARRIER, BARRIER_COUNT, BARRIER_GENERATION, BARRIER_SLEEPERS, FLAGS, STOP } from './program.ts';
 
 const SPINS = 20000;
 
+/** What a walk does after each record: meets the others where the record says so. Returns false when the run is to end there. */
+export function meet(record: usize, threads: i32): bool {
+  return threads == 1 || (load<i32>(record, FLAGS) & BARRIER) == 0 || barrier(threads);
+}
+
 /** Waits for all `threads`. Returns false when the host asked to stop: every thread gets the same answer. */
-export function barrier(threads: i32): bool {
+function barrier(threads: i32): bool {
   const generation = atomic.load<i32>(BARRIER_GENERATION);
   if (atomic.add<i32>(BARRIER_COUNT, 1) == threads - 1) {
     atomic.store<i32>(BARRIER_COUNT, 0);

@@ -1,6 +1,7 @@
-// The walk over a program. Every thread calls run() with the same records; a kernel takes its own share of the rows.
+// The walk over a program of a model (quantizers.ts: of other programs). Every thread calls run() with the same records; a kernel takes its own
+// share of the rows.
 
-import { barrier } from './barrier.ts';
+import { meet } from './barrier.ts';
 import { attention } from './kernels/attention/attention.ts';
 import { attentionRow } from './kernels/attention/attentionRow.ts';
 import { kvWrite } from './kernels/attention/kvWrite.ts';
@@ -10,7 +11,6 @@ import { headScores } from './kernels/compress/headScores.ts';
 import { mixHeads } from './kernels/compress/mixHeads.ts';
 import { sampleRows } from './kernels/compress/sampleRows.ts';
 import { patchRows } from './kernels/conv/patchRows.ts';
-import { quantizeBlocks } from './kernels/convert/quantizeBlocks.ts';
 import { add } from './kernels/elementwise/add.ts';
 import { gelu } from './kernels/elementwise/gelu.ts';
 import { geluQuick } from './kernels/elementwise/geluQuick.ts';
@@ -52,7 +52,7 @@ import { gatherRows } from './kernels/rows/gatherRows.ts';
 import { lastRow } from './kernels/rows/lastRow.ts';
 import { scaleRows } from './kernels/rows/scaleRows.ts';
 import * as op from './opcodes.ts';
-import { BARRIER, FLAGS, OPCODE, RECORD_BYTES } from './program.ts';
+import { OPCODE, RECORD_BYTES } from './program.ts';
 
 /** Runs `count` records as thread `thread` of `threads`. Returns the number of records run: fewer than `count` when the host asked to stop. */
 export function run(program: usize, count: i32, thread: i32, threads: i32): i32 {
@@ -206,15 +206,10 @@ export function run(program: usize, count: i32, thread: i32, threads: i32): i32 
       case op.OP_SCATTER_ADD_ROWS:
         scatterAddRows(record, thread, threads);
         break;
-      case op.OP_QUANTIZE_BLOCKS:
-        quantizeBlocks(record, thread, threads);
-        break;
       default:
         unreachable();
     }
-    if (threads > 1 && (load<i32>(record, FLAGS) & BARRIER) != 0) {
-      if (!barrier(threads)) return i + 1;
-    }
+    if (!meet(record, threads)) return i + 1;
   }
   return count;
 }

@@ -11,11 +11,13 @@ import { plan } from '../src/graph/plan.ts';
 import { type Dim, type DType, maxOf, maxSize, type Tensor } from '../src/graph/tensor.ts';
 import type { Roofline } from '../src/profile/roofline.ts';
 import type { Engine, Program } from '../src/runtime/engine.ts';
-import type { Build } from '../src/runtime/platform.ts';
+import type { Build, KernelSet } from '../src/runtime/platform.ts';
 
 export interface Case {
   /** Which model does this, and how large: `Vicuna-7B, 1 row`. */
   readonly name: string;
+  /** The kernels that the ops belong to. Default: kernels. */
+  readonly set?: KernelSet;
   /** The limit that the op runs into: what its share is taken of. */
   readonly bound: keyof Roofline;
   /** Adds the ops to be timed and returns their results. */
@@ -70,7 +72,7 @@ export interface Result {
 
 /** Times a case. `ms`: measuring time. */
 export async function measure(op: string, c: Case, build: Build, roofline: Roofline, ms: number): Promise<Result> {
-  const engine = await coldEngine(build);
+  const engine = await coldEngine(build, 1, c.set);
   const { program, macs, bytes } = install(engine, c);
   const calls = calibrate(engine, program);
 

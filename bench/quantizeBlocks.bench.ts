@@ -1,6 +1,14 @@
 import { quantizeBlocks } from '../src/graph/ops/quantizeBlocks.ts';
 import { type Case, opCase } from './harness.ts';
 
-export const cases: readonly Case[] = (['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k'] as const).map((type) =>
-  opCase(`${type}, 8 rows of 4096`, 'memory', quantizeBlocks, { type }, [[8, 4096]]),
-);
+export const cases: readonly Case[] = (['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k'] as const).flatMap((type) => [
+  quantizing(`${type}, 8 rows of 4096`, type, [[8, 4096]]),
+  quantizing(`${type} by importance, 8 rows of 4096`, type, [
+    [8, 4096],
+    [1, 4096],
+  ]),
+]);
+
+function quantizing(name: string, type: 'q2_k' | 'q3_k' | 'q4_k' | 'q5_k' | 'q6_k', given: readonly (readonly number[])[]): Case {
+  return { ...opCase(name, 'memory', quantizeBlocks, { type }, given), set: 'quantizers' };
+}

@@ -6,21 +6,21 @@ import { plan } from '../src/graph/plan.ts';
 import type { DType, Tensor } from '../src/graph/tensor.ts';
 import { Engine, type Program } from '../src/runtime/engine.ts';
 import { nodePlatform } from '../src/runtime/node.ts';
-import type { Build } from '../src/runtime/platform.ts';
+import type { Build, KernelSet } from '../src/runtime/platform.ts';
 import { bestBuild } from '../src/runtime/probe.ts';
 
 export const builds: readonly Build[] = bestBuild() === 'relaxed' ? ['simd', 'relaxed', 'debug'] : ['simd', 'debug'];
 export const shares: readonly number[] = [1, 2, 3];
 
 /** A fresh, cold engine. */
-export const coldEngine = (build: Build, threads = 1): Promise<Engine> =>
-  Engine.create(nodePlatform, { build, threads: 0, simulatedThreads: threads });
+export const coldEngine = (build: Build, threads = 1, set: KernelSet = 'kernels'): Promise<Engine> =>
+  Engine.create(nodePlatform, { build, set, threads: 0, simulatedThreads: threads });
 
 /** One engine per build and number of shares, named for test titles. */
-export async function engines(): Promise<{ name: string; build: Build; threads: number; engine: Engine }[]> {
+export async function engines(set: KernelSet = 'kernels'): Promise<{ name: string; build: Build; threads: number; engine: Engine }[]> {
   const all = builds.flatMap((build) => shares.map((threads) => ({ build, threads })));
   return Promise.all(
-    all.map(async (x) => ({ ...x, name: `${x.build} threads=${x.threads}`, engine: await coldEngine(x.build, x.threads) })),
+    all.map(async (x) => ({ ...x, name: `${x.build} threads=${x.threads}`, engine: await coldEngine(x.build, x.threads, set) })),
   );
 }
 

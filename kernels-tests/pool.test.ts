@@ -32,7 +32,7 @@ test('a wake-up without a new command runs nothing', { timeout: 60_000 }, async 
   try {
     post({ kind: 'start', commands, thread: 0, threads: 1 });
     const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536, shared: true });
-    const attach: ToWorker = { kind: 'attach', module: await nodePlatform.compile('simd'), memory };
+    const attach: ToWorker = { kind: 'attach', module: await nodePlatform.compile('simd', 'kernels'), memory };
     post(attach);
     await ready(2);
     command(RUN);

@@ -11,7 +11,7 @@ import { plan } from '../src/graph/plan.ts';
 import type { Engine } from '../src/runtime/engine.ts';
 import { engines, random } from './harness.ts';
 
-const all = await engines();
+const all = await engines('quantizers');
 const TYPES = ['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k', 'q4_0', 'q4_1', 'q5_0', 'q5_1'] as const;
 /** Bits of a level, and is there a minimum. */
 const BITS: Partial<Record<StorageType, readonly [bits: number, minimum: boolean]>> = {

@@ -52,8 +52,9 @@ test('every opcode has its kernel, and every kernel its opcode', () => {
   agree(kernels, names);
 });
 
-test('the walk calls the kernel of each opcode', () => {
-  const cases = [...source('assembly/index.ts').matchAll(/case op\.(OP_\w+):\s*(\w+)\(record, thread, threads\);\s*break;/g)];
+test('a walk calls the kernel of each opcode', () => {
+  const walks = ['index', 'quantizers'].map((set) => source(`assembly/${set}.ts`)).join('');
+  const cases = [...walks.matchAll(/case op\.(OP_\w+):\s*(\w+)\(record, thread, threads\);\s*break;/g)];
   for (const [, code, kernel] of cases) assert.equal(kernel, camel(code!));
   agree(
     cases.map((c) => c[2]!),

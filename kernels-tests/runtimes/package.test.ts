@@ -20,11 +20,16 @@ const packed = JSON.parse(
 const kB = 1000;
 
 for (const build of ['simd', 'relaxed']) {
-  test(`kernels ${build}: at most 150 kB, 27 kB compressed`, () => {
-    const bytes = readFileSync(`${root}build/wasm/kernels.${build}.wasm`);
-    assert.ok(bytes.length <= 150 * kB, `${bytes.length} bytes`);
-    assert.ok(gzipSync(bytes).length <= 27 * kB, `${gzipSync(bytes).length} bytes compressed`);
-  });
+  for (const [set, plain, compressed] of [
+    ['kernels', 150, 25],
+    ['quantizers', 20, 8],
+  ] as const) {
+    test(`${set} ${build}: at most ${plain} kB, ${compressed} kB compressed`, () => {
+      const bytes = readFileSync(`${root}build/wasm/${set}.${build}.wasm`);
+      assert.ok(bytes.length <= plain * kB, `${bytes.length} bytes`);
+      assert.ok(gzipSync(bytes).length <= compressed * kB, `${gzipSync(bytes).length} bytes compressed`);
+    });
+  }
 }
 
 test('the package without its model: at most 500 kB compressed', () => {

@@ -29,7 +29,7 @@ export class Quantizer implements AsyncDisposable {
   }
 
   static async create(platform: Platform, options: EngineOptions = {}): Promise<Quantizer> {
-    return new Quantizer(await Engine.create(platform, options));
+    return new Quantizer(await Engine.create(platform, { ...options, set: 'quantizers' }));
   }
 
   /**

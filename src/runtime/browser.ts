@@ -9,14 +9,14 @@ let warned = false;
 export const browserPlatform: Platform = {
   name: 'browser',
 
-  // Literal URLs: bundlers see no others. The debug build is for checkouts, which nobody bundles.
-  compile: (build) =>
+  // Literal URLs: bundlers see no others. The debug build is for checkouts and quantizers are for the command, which nobody bundles.
+  compile: (build, set) =>
     fetchKernels(
-      build === 'relaxed'
+      set === 'kernels' && build === 'relaxed'
         ? new URL('../../wasm/kernels.relaxed.wasm', import.meta.url)
-        : build === 'simd'
+        : set === 'kernels' && build === 'simd'
           ? new URL('../../wasm/kernels.simd.wasm', import.meta.url)
-          : beside(`../../wasm/kernels.${build}.wasm`),
+          : beside(`../../wasm/${set}.${build}.wasm`),
       'entry browser',
     ),
 

@@ -12,7 +12,10 @@ const KERNELS: Readonly<Partial<Record<Build, string>>> = { simd, relaxed };
 /** Where a compiled executable shows the files in it (POSIX, Windows). They can be read whole, but not opened. */
 const EMBEDDED = /^(\/\$bunfs\/|B:[\\/]~BUN[\\/])/;
 
-const files: Platform = serverPlatform('bun', (build) => KERNELS[build] ?? new URL(`../../wasm/kernels.${build}.wasm`, import.meta.url));
+const files: Platform = serverPlatform(
+  'bun',
+  (build, set) => (set === 'kernels' && KERNELS[build]) || new URL(`../../wasm/${set}.${build}.wasm`, import.meta.url),
+);
 
 export const bunPlatform: Platform = {
   ...files,

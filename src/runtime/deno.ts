@@ -3,4 +3,4 @@
 import type { Platform } from './platform.ts';
 import { serverPlatform } from './serverPlatform.ts';
 
-export const denoPlatform: Platform = serverPlatform('deno', (build) => new URL(`../../wasm/kernels.${build}.wasm`, import.meta.url));
+export const denoPlatform: Platform = serverPlatform('deno', (build, set) => new URL(`../../wasm/${set}.${build}.wasm`, import.meta.url));

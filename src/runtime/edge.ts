@@ -10,10 +10,10 @@ export const edgePlatform: Platform = {
   // A probe is a module from bytes, which is forbidden here. Both runtimes have relaxed SIMD.
   build: 'relaxed',
 
-  async compile(build) {
-    if (build !== 'relaxed')
+  async compile(build, set) {
+    if (set !== 'kernels' || build !== 'relaxed')
       throw new InputError(
-        `kernels: the entry edge carries the relaxed build only: got ${build}: import another one and give it as option wasm`,
+        `kernels: the entry edge carries the relaxed build of what models run only: got ${set}, ${build}: import another one and give it as option wasm`,
       );
     return kernels;
   },

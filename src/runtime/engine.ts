@@ -8,7 +8,7 @@ import type { Cell, Dim, Storage, Tensor } from '../graph/tensor.ts';
 import type { Heap } from './heap.ts';
 import { compileKernels, type WasmOption } from './kernels.ts';
 import { type Installed, Memory } from './memory.ts';
-import type { Build, Platform } from './platform.ts';
+import type { Build, KernelSet, Platform } from './platform.ts';
 import { bestBuild } from './probe.ts';
 import { InlineRunner, PoolRunner, type Runner, type RunResult } from './runner.ts';
 import { joinTimes, type ThreadTimes } from './timed.ts';
@@ -20,6 +20,8 @@ export interface EngineOptions {
   readonly simulatedThreads?: number;
   /** Kernel build; default: the fastest that this engine computes rightly. */
   readonly build?: Build;
+  /** Which kernels its programs are made of. Default: kernels. */
+  readonly set?: KernelSet;
   /** Upper bound of each memory in 64 KiB pages; default 65536 (4 GiB), less where the platform refuses. */
   readonly maximumPages?: number;
   /** Bytes of weights and caches that one memory holds before the next layers go to another. Default: what its upper bound leaves beside the arena. */
@@ -70,7 +72,8 @@ export class Engine {
   /** Compiles the kernels, makes the memory, starts the threads. */
   static async create(platform: Platform, options: EngineOptions = {}): Promise<Engine> {
     const build = options.build ?? platform.build ?? bestBuild();
-    const module = options.wasm === undefined ? await platform.compile(build) : await compileKernels(options.wasm, build);
+    const module =
+      options.wasm === undefined ? await platform.compile(build, options.set ?? 'kernels') : await compileKernels(options.wasm, build);
     const wanted = options.threads ?? 'auto';
     const threads = wanted === 'auto' ? platform.threads() : wanted;
     if (!Number.isInteger(threads) || threads < 0 || threads > 256) {

@@ -3,4 +3,4 @@
 import type { Platform } from './platform.ts';
 import { serverPlatform } from './serverPlatform.ts';
 
-export const nodePlatform: Platform = serverPlatform('node', (build) => new URL(`../../wasm/kernels.${build}.wasm`, import.meta.url));
+export const nodePlatform: Platform = serverPlatform('node', (build, set) => new URL(`../../wasm/${set}.${build}.wasm`, import.meta.url));

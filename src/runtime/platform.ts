@@ -6,6 +6,9 @@ import type { openHubFolder } from '../models/hubLayout.ts';
 /** `simd`: plain WASM SIMD. `relaxed`: with relaxed SIMD's integer dot. `debug`: plain, with names and assertions. */
 export type Build = 'simd' | 'relaxed' | 'debug';
 
+/** A wasm per build. `kernels`: what models run; `quantizers`: what writes weights in few bits. */
+export type KernelSet = 'kernels' | 'quantizers';
+
 export interface WorkerHandle {
   post(message: unknown): void;
   onMessage(listener: (message: unknown) => void): void;
@@ -34,8 +37,8 @@ export interface Platform {
   readonly name: string;
   /** The build to take, where the runtime cannot be probed or has only one; default: what bestBuild() finds. */
   readonly build?: Build;
-  /** The kernels, compiled. */
-  compile(build: Build): Promise<WebAssembly.Module>;
+  /** A set of kernels, compiled. */
+  compile(build: Build, set: KernelSet): Promise<WebAssembly.Module>;
   /** A worker that runs the platform's worker file, or the one at `url`; null where there are no threads. */
   spawn(url?: URL | string): WorkerHandle | null;
   /** Threads that make sense: what the machine offers, 0 where there are none. */

@@ -7,15 +7,15 @@ import { Worker } from 'node:worker_threads';
 import { InputError } from '../errors.ts';
 import { hubName } from './hubNames.ts';
 import { fileSource, folderAndFile, localFolder } from './nodeFiles.ts';
-import type { Build, Platform } from './platform.ts';
+import type { Build, KernelSet, Platform } from './platform.ts';
 
-/** A platform over Node's modules. `kernels` says where a build lies: a path or file URL. */
-export function serverPlatform(name: string, kernels: (build: Build) => string | URL): Platform {
+/** A platform over Node's modules. `kernels` says where a build of a set lies: a path or file URL. */
+export function serverPlatform(name: string, kernels: (build: Build, set: KernelSet) => string | URL): Platform {
   const platform: Platform = {
     name,
 
-    async compile(build) {
-      const place = kernels(build);
+    async compile(build, set) {
+      const place = kernels(build, set);
       try {
         return await WebAssembly.compile(await readFile(place));
       } catch (e) {
