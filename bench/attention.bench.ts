@@ -1,27 +1,40 @@
 import { type KvType, kvCache } from '../src/graph/kv.ts';
 import { attention } from '../src/graph/ops/attention.ts';
 import { kvWrite } from '../src/graph/ops/kvWrite.ts';
-import { byteSize } from '../src/graph/tensor.ts';
+import { byteSize, KV_LANES } from '../src/graph/tensor.ts';
 import type { Case } from './harness.ts';
 
+/** Heads, heads of keys and values, values of a head. */
+type Sizes = readonly [number, number, number];
+
 /** Rows of a causal model over a cache that already holds `past` rows. */
-export function causal(
+export const causal = (name: string, dtype: KvType, sizes: Sizes, rows: number, past: number): Case =>
+  over(`${name}, ${rows} after ${past}, ${dtype}`, dtype, sizes, rows, past + rows, { causal: true, past });
+
+/** Rows of a tower, each of which sees all `keys`. */
+export const full = (name: string, sizes: Sizes, rows: number, keys: number): Case =>
+  over(`${name}, ${rows} over ${keys}`, 'kv-f32', sizes, rows, keys, { causal: false, past: 0, keys });
+
+function over(
   name: string,
   dtype: KvType,
-  [heads, kvHeads, dim]: readonly [number, number, number],
+  [heads, kvHeads, dim]: Sizes,
   rows: number,
-  past: number,
+  inCache: number,
+  seen: { readonly causal: boolean; readonly past: number; readonly keys?: number },
 ): Case {
-  const shape = [kvHeads, past + rows, dim];
-  // A byte that makes ordinary numbers in each type. Written, since untouched pages are all one page of zeros.
-  const bytes = new Uint8Array(byteSize(dtype, shape)).fill(0x3c);
+  const shape = [kvHeads, Math.ceil(inCache / KV_LANES) * KV_LANES, dim];
   return {
-    name: `${name}, ${rows} after ${past}, ${dtype}`,
+    name,
     bound: rows > 1 ? 'f32' : 'memory',
-    inputs: { keys: bytes, values: bytes },
+    get inputs() {
+      // A byte that makes ordinary numbers in each type. Written, since untouched pages are all one page of zeros.
+      const bytes = new Uint8Array(byteSize(dtype, shape)).fill(0x3c);
+      return { keys: bytes, values: bytes };
+    },
     graph: (g) => {
       const [q, k, v] = [g.input('q', 'f32', [rows, heads * dim]), g.input('keys', dtype, shape), g.input('values', dtype, shape)];
-      return [g.add(attention, [q, k, v], { heads, kvHeads, dim, scale: dim ** -0.5, causal: true, past })];
+      return [g.add(attention, [q, k, v], { heads, kvHeads, dim, scale: dim ** -0.5, ...seen })];
     },
   };
 }

@@ -4,14 +4,14 @@
 // machine, never a stored number.
 
 import { Bench } from 'tinybench';
-import { coldEngine, random } from '../kernels-tests/harness.ts';
+import { random } from '../kernels-tests/random.ts';
 import { Graph } from '../src/graph/graph.ts';
 import type { Op } from '../src/graph/op.ts';
 import { plan } from '../src/graph/plan.ts';
 import { type Dim, type DType, maxOf, maxSize, type Tensor } from '../src/graph/tensor.ts';
 import type { Roofline } from '../src/profile/roofline.ts';
-import type { Engine, Program } from '../src/runtime/engine.ts';
-import type { Build, KernelSet } from '../src/runtime/platform.ts';
+import { Engine, type Program } from '../src/runtime/engine.ts';
+import type { Build, KernelSet, Platform } from '../src/runtime/platform.ts';
 
 export interface Case {
   /** Which model does this, and how large: `Vicuna-7B, 1 row`. */
@@ -51,6 +51,15 @@ export function opCase<P>(
   };
 }
 
+/** What the cases run on: differs by runtime. */
+export interface Host {
+  readonly platform: Platform;
+  /** CPU milliseconds so far of whatever runs the cases. */
+  cpuMs(): number | Promise<number>;
+  /** A file of the build. */
+  bytes(url: URL): Promise<BufferSource>;
+}
+
 export interface Result {
   readonly op: string;
   readonly case: string;
@@ -61,6 +70,7 @@ export interface Result {
   readonly bestMs: number;
   /** Median distance of the samples from their median, by the median. */
   readonly spread: number;
+  readonly samples: number;
   readonly gmacs: number;
   readonly gbs: number;
   readonly bound: keyof Roofline;
@@ -70,9 +80,9 @@ export interface Result {
   readonly cpu: number;
 }
 
-/** Times a case. `ms`: measuring time. */
-export async function measure(op: string, c: Case, build: Build, roofline: Roofline, ms: number): Promise<Result> {
-  const engine = await coldEngine(build, 1, c.set);
+/** Times a case, one thread. `ms`: measuring time. */
+export async function measure(host: Host, op: string, c: Case, build: Build, roofline: Roofline, ms: number): Promise<Result> {
+  const engine = await Engine.create(host.platform, { build, threads: 0, ...(c.set === undefined ? {} : { set: c.set }) });
   const { program, macs, bytes } = install(engine, c);
   const calls = calibrate(engine, program);
 
@@ -80,11 +90,11 @@ export async function measure(op: string, c: Case, build: Build, roofline: Roofl
   bench.add(op, () => {
     for (let i = 0; i < calls; i++) engine.runNow(program);
   });
-  const cpu = process.cpuUsage();
+  const cpu = await host.cpuMs();
   const start = performance.now();
   await bench.run();
   const wall = performance.now() - start;
-  const { user, system } = process.cpuUsage(cpu);
+  const cpuMs = (await host.cpuMs()) - cpu;
   await engine.dispose();
 
   const result = bench.tasks[0]!.result;
@@ -100,11 +110,12 @@ export async function measure(op: string, c: Case, build: Build, roofline: Roofl
     ms: median,
     bestMs: result.latency.min / calls,
     spread: result.latency.mad / result.latency.p50,
+    samples: result.latency.samplesCount,
     gmacs,
     gbs,
     bound: c.bound,
     share,
-    cpu: (user + system) / 1000 / wall,
+    cpu: cpuMs / wall,
   };
 }
 
@@ -115,9 +126,11 @@ export function install(engine: Engine, c: Case): { program: Program; macs: numb
     g.output(`out${i}`, t);
   });
   const program = engine.install(plan(g));
+  // Read once: a case may make its weights here.
+  const given = c.inputs;
   const fill = (dtype: DType, shape: readonly Dim[]) => (dtype === 'f32' ? random(maxSize(shape), 1) : null);
   for (const [name, t] of g.inputs) {
-    const data = c.inputs?.[name] ?? fill(t.dtype, t.shape);
+    const data = given?.[name] ?? fill(t.dtype, t.shape);
     if (data && program.plan.offsets.has(t.storage)) engine.write(program, name, data);
   }
   let macs = 0;
@@ -135,8 +148,13 @@ export function install(engine: Engine, c: Case): { program: Program; macs: numb
   return { program, macs, bytes };
 }
 
-/** Calls per sample: a sample takes at least 50 us, so that the clock does not matter. Also makes the kernel hot. */
+/** A sample takes at least so many milliseconds, and so many ticks of the clock: pages get one of 5 us. */
+const SAMPLE_MS = 0.05;
+const SAMPLE_TICKS = 100;
+
+/** Calls per sample, so that the clock does not matter. Also makes the kernel hot. */
 function calibrate(engine: Engine, program: Program): number {
+  const least = Math.max(SAMPLE_MS, SAMPLE_TICKS * clockTick());
   for (let calls = 1; ; calls *= 2) {
     const end = performance.now() + 20;
     let shortest = Number.POSITIVE_INFINITY;
@@ -146,17 +164,31 @@ function calibrate(engine: Engine, program: Program): number {
       shortest = Math.min(shortest, now - start);
       start = now;
     }
-    if (shortest >= 0.05) return calls;
+    if (shortest >= least) return calls;
   }
 }
 
+/** Milliseconds, or microseconds where they are few. */
+export const time = (ms: number): string => (ms >= 1 ? `${ms.toFixed(2)} ms` : `${(ms * 1000).toFixed(2)} us`);
+
+/** Least step of the clock, in milliseconds. */
+function clockTick(): number {
+  let tick = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 20; i++) {
+    const start = performance.now();
+    let now = start;
+    while (now === start) now = performance.now();
+    tick = Math.min(tick, now - start);
+  }
+  return tick;
+}
+
 export function line(r: Result): string {
-  const time = (ms: number) => (ms >= 1 ? `${ms.toFixed(2)} ms` : `${(ms * 1000).toFixed(2)} us`);
   const share = `${(100 * r.share).toFixed(0)} % of ${r.bound}`;
   return [
     r.op.padEnd(16),
     r.build.padEnd(7),
-    r.case.padEnd(44),
+    r.case.padEnd(47),
     time(r.ms).padStart(10),
     `+-${(100 * r.spread).toFixed(0)} %`.padEnd(7),
     `(best ${time(r.bestMs)})`.padEnd(17),

@@ -1,18 +1,18 @@
-import { fixedKv } from '../src/graph/kv.ts';
+import { fixedKv, type KvType } from '../src/graph/kv.ts';
 import { kvWrite } from '../src/graph/ops/kvWrite.ts';
 import type { Case } from './harness.ts';
 
+/** Rows written behind 100 others. */
+export const kvCase = (name: string, dtype: KvType, heads: number, dim: number, rows: number): Case => ({
+  name: `${name}, ${rows} row${rows === 1 ? '' : 's'}, ${dtype}`,
+  bound: 'memory',
+  graph: (g) => {
+    const cache = fixedKv('cache', dtype, heads, 2048, dim);
+    const shape = [rows, heads * dim];
+    return g.addAll(kvWrite, [g.input('k', 'f32', shape), g.input('v', 'f32', shape), cache.k, cache.v], { heads, dim, at: 100 });
+  },
+});
+
 export const cases: readonly Case[] = ([1, 512] as const).flatMap((rows) =>
-  (['kv-f32', 'kv-f16', 'kv-q8'] as const).map((dtype) => ({
-    name: `Vicuna-7B, ${rows} rows, ${dtype}`,
-    bound: 'memory',
-    graph: (g) => {
-      const cache = fixedKv('cache', dtype, 32, 2048, 128);
-      return g.addAll(kvWrite, [g.input('k', 'f32', [rows, 4096]), g.input('v', 'f32', [rows, 4096]), cache.k, cache.v], {
-        heads: 32,
-        dim: 128,
-        at: 100,
-      });
-    },
-  })),
+  (['kv-f32', 'kv-f16', 'kv-q8'] as const).map((dtype) => kvCase('Vicuna-7B', dtype, 32, 128, rows)),
 );

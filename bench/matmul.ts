@@ -1,6 +1,6 @@
 // Cases of the matmul family: random weights of any packed layout on shapes of Vicuna-7B and of CLIP ViT-L.
 
-import { random } from '../kernels-tests/harness.ts';
+import { random } from '../kernels-tests/random.ts';
 import { linear } from '../src/graph/linear.ts';
 import { activationOf } from '../src/graph/matmul.ts';
 import { byteSize, isBlockType, PACKED_BLOCKS, type PackedType } from '../src/graph/tensor.ts';

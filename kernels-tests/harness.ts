@@ -9,6 +9,8 @@ import { nodePlatform } from '../src/runtime/node.ts';
 import type { Build, KernelSet } from '../src/runtime/platform.ts';
 import { bestBuild } from '../src/runtime/probe.ts';
 
+export { random } from './random.ts';
+
 export const builds: readonly Build[] = bestBuild() === 'relaxed' ? ['simd', 'relaxed', 'debug'] : ['simd', 'debug'];
 export const shares: readonly number[] = [1, 2, 3];
 
@@ -69,21 +71,6 @@ function poison(engine: Engine, program: Program): void {
     const at = engine.locate(program, { name: s.name, dtype: 'f32', shape: [], storage: s, offset: 0, stride: 1 });
     new Uint32Array(engine.bytes.buffer, at, s.bytes >> 2).fill(0x7fc00000);
   }
-}
-
-/** Uniform values in -1..1, the same for the same seed. */
-export function random(n: number, seed: number): Float32Array {
-  const x = new Float32Array(n);
-  let s = (seed * 2654435761) >>> 0 || 1;
-  for (let i = 0; i < n; i++) {
-    s ^= s << 13;
-    s >>>= 0;
-    s ^= s >>> 17;
-    s ^= s << 5;
-    s >>>= 0;
-    x[i] = s / 2 ** 31 - 1;
-  }
-  return x;
 }
 
 /** Throws with the first differing index and the largest error. */

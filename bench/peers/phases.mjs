@@ -1,7 +1,7 @@
 // A whole model in headless Chromium: pumice and a peer, each in a browser of its own; prefill and decode.
 
 import assert from 'node:assert/strict';
-import { openBrowser } from './browser.mjs';
+import { openBrowser } from '../../build/bench/browser.js';
 import { contest } from './timing.mjs';
 
 /** CPU milliseconds that a browser spends in a second in which it is asked nothing. */
@@ -21,10 +21,11 @@ export async function wholeModel({ peer, load, run, files, threads, rows, tokens
   const open = async (name) => {
     const browser = await openBrowser(files);
     browsers.push(browser);
-    const page = await browser.page();
-    const said = await page(name, given);
+    const page = await browser.page('bench/peers/page.html', 'globalThis.peers');
+    const call = (f, ...args) => page(`peers.${f}`, ...args);
+    const said = await call(name, given);
     console.error(`${name}: ${JSON.stringify(said)}, idle ${await idle(browser)} ms of CPU in a second`);
-    return page;
+    return call;
   };
   try {
     const ours = await open('loadPumice');
