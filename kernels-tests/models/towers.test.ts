@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FormatError } from '../../src/errors.ts';
-import type { TensorFiles, TensorInfo } from '../../src/formats/tensors.ts';
+import type { TensorFiles } from '../../src/formats/tensors.ts';
 import { Graph } from '../../src/graph/graph.ts';
 import { Weights } from '../../src/graph/weights.ts';
 import { preprocessing, shownWindow } from '../../src/image/preprocess.ts';
@@ -16,37 +16,15 @@ import { nodePlatform } from '../../src/runtime/node.ts';
 import { Programs } from '../../src/runtime/programs.ts';
 import { erf } from '../families/elementwise.ts';
 import { random } from '../harness.ts';
+import { memoryFiles, randomTensors } from './memoryFiles.ts';
 
 const TOWER = 'model.vision_tower.vision_tower.vision_model';
 const WIDTH = 16;
 
 /** Random f32 tensors in memory. */
 function files(shapes: Readonly<Record<string, readonly number[]>>): TensorFiles & { values(name: string): Float32Array } {
-  const data = new Map(
-    Object.entries(shapes).map(([name, shape], i) => [
-      name,
-      random(
-        shape.reduce((a, b) => a * b, 1),
-        i + 1,
-      ),
-    ]),
-  );
-  const tensors = new Map(
-    Object.entries(shapes).map(([name, shape]): [string, TensorInfo] => [
-      name,
-      { name, type: 'f32', shape, bytes: data.get(name)!.byteLength },
-    ]),
-  );
-  return {
-    name: 'memory',
-    tensors,
-    async readInto({ name }, target, from = 0) {
-      const { buffer, byteOffset } = data.get(name)!;
-      target.set(new Uint8Array(buffer, byteOffset + from, target.byteLength));
-    },
-    async close() {},
-    values: (name) => data.get(name)!,
-  };
+  const tensors = randomTensors(shapes);
+  return { ...memoryFiles(tensors), values: (name) => tensors.get(name)!.values };
 }
 
 const affine = (name: string, out: number, from: number) => ({ [`${name}.weight`]: [out, from], [`${name}.bias`]: [out] });

@@ -6,7 +6,7 @@
 // Layers after `depth` cannot reach the output and are not built. Pre-norm blocks, biases everywhere.
 
 import { UnsupportedError } from '../errors.ts';
-import type { Graph } from '../graph/graph.ts';
+import { type Graph, rows } from '../graph/graph.ts';
 import { linear } from '../graph/linear.ts';
 import type { Op } from '../graph/op.ts';
 import { add } from '../graph/ops/add.ts';
@@ -20,7 +20,7 @@ import type { Tensor } from '../graph/tensor.ts';
 import type { Weights } from '../graph/weights.ts';
 import { wholeAttention } from './block.ts';
 import type { Config } from './config.ts';
-import type { VisionTower } from './towers.ts';
+import type { TowerHooks, TowerView, VisionTower } from './towers.ts';
 
 export interface ClipConfig {
   readonly hidden: number;
@@ -65,31 +65,23 @@ export interface ClipView {
   positions(g: Graph, table: Tensor): Tensor;
 }
 
-/** How a method that drops or merges rows sees and changes the layers. */
-export interface ClipHooks {
-  /** Sees q, k and v of layer `i`, f32 [rows, hidden]; may give the attention's result of the same shape. */
-  attend?(g: Graph, i: number, q: Tensor, k: Tensor, v: Tensor): Tensor | undefined;
-  /** Between attention and MLP of layer `i`: returns the rows that go on. */
-  beforeMlp?(g: Graph, i: number, x: Tensor): Tensor;
-}
-
 /** CLIP by the tower's config. */
 export const clipTower = (c: Config): VisionTower => clipTowerOf(clipConfig(c));
 
 export const clipTowerOf = (c: ClipConfig): VisionTower => ({
   ...c,
-  hiddenStates: (g, w, pixels, depth, view) => clip(g, w, c, pixels, depth, { ...(view && { view }) }),
+  hiddenStates: (g, w, pixels, depth, how) => clip(g, w, c, pixels, depth, how),
+  classAttention(g, w, i, x) {
+    const layer = w.at('encoder.layers').at(i);
+    if (!layer.has('self_attn.q_proj.weight')) return undefined;
+    const n = clipNorm(g, layer.at('layer_norm1'), c, x);
+    const part = (name: string, of: Tensor) => clipLinear(g, layer.at(`self_attn.${name}_proj`), c, of);
+    return { q: part('q', rows(n, 0, 1)), k: part('k', n) };
+  },
 });
 
 /** Hidden states 0 to `depth`; `w` stands at the tensors named `embeddings`, `encoder`, ... */
-export function clip(
-  g: Graph,
-  w: Weights,
-  c: ClipConfig,
-  pixels: Tensor,
-  depth: number,
-  { view, hooks = {} }: { readonly view?: ClipView; readonly hooks?: ClipHooks } = {},
-): readonly Tensor[] {
+function clip(g: Graph, w: Weights, c: ClipConfig, pixels: Tensor, depth: number, { view, hooks = {} }: TowerView = {}): readonly Tensor[] {
   const { hidden, patch, imageSize } = c;
   const { height, width } = view ?? { height: imageSize, width: imageSize };
   const first = c.classRow ? 1 : 0;
@@ -112,7 +104,7 @@ export function clip(
   return states;
 }
 
-function clipLayer(g: Graph, w: Weights, c: ClipConfig, x: Tensor, index: number, hooks: ClipHooks): Tensor {
+function clipLayer(g: Graph, w: Weights, c: ClipConfig, x: Tensor, index: number, hooks: TowerHooks): Tensor {
   const { hidden, heads } = c;
   const a = w.at('self_attn');
   const n = clipNorm(g, w.at('layer_norm1'), c, x);
@@ -130,9 +122,9 @@ function clipLayer(g: Graph, w: Weights, c: ClipConfig, x: Tensor, index: number
 }
 
 /** The tower's LayerNorm with the weights at `w`. */
-export const clipNorm = (g: Graph, w: Weights, c: ClipConfig, x: Tensor): Tensor =>
+const clipNorm = (g: Graph, w: Weights, c: ClipConfig, x: Tensor): Tensor =>
   g.add(layerNorm, [x, w.plain('weight', [c.hidden]), w.plain('bias', [c.hidden])], { eps: c.eps });
 
 /** A projection of the attention: [rows, hidden] -> the same, plus `residual`. */
-export const clipLinear = (g: Graph, w: Weights, c: ClipConfig, x: Tensor, residual?: Tensor): Tensor =>
+const clipLinear = (g: Graph, w: Weights, c: ClipConfig, x: Tensor, residual?: Tensor): Tensor =>
   linear(g, x, w.matrix('weight', [c.hidden, c.hidden]), { bias: w.plain('bias', [c.hidden]), residual });

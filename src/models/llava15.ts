@@ -138,7 +138,7 @@ function towerFeatures(g: Graph, w: Weights, c: Config, tower: VisionTower, vari
   const pixels = g.input('pixels', 'f32', [3 * height, width]);
   if (variant?.features) return variant.features(g, w, pixels);
   const selected = selectedStates(c, tower);
-  const states = tower.hiddenStates(g, w, pixels, Math.max(...selected), view);
+  const states = tower.hiddenStates(g, w, pixels, Math.max(...selected), { view });
   // `patch` drops the first row, also where it is a patch (SigLIP): models were trained so.
   const drops = c.string('mm_vision_select_feature', 'patch') === 'patch';
   const parts = selected.map((i) => (drops ? rows(states[i]!, 1, fixedRows('tower', states[i]!) - 1) : states[i]!));

@@ -9,7 +9,7 @@ import { selectOutliers } from '../graph/ops/selectOutliers.ts';
 import { softmax } from '../graph/ops/softmax.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { Weights } from '../graph/weights.ts';
-import { type ClipConfig, clip, clipLinear, clipNorm } from './clip.ts';
+import type { VisionTower } from './towers.ts';
 
 /** Samples are taken below this row, whatever the tower. sic: the last of 576 rows never is one. */
 const SAMPLES = 575;
@@ -18,26 +18,24 @@ const SAMPLES = 575;
 export function prumerge(
   g: Graph,
   w: Weights,
-  c: ClipConfig,
+  tower: VisionTower,
   pixels: Tensor,
   depth: number,
   { neighbours = 32, plus }: { readonly neighbours?: number; readonly plus: boolean },
 ): Tensor {
-  const patches = Math.floor(c.imageSize / c.patch) ** 2;
+  const patches = Math.floor(tower.imageSize / tower.patch) ** 2;
   if (!Number.isInteger(neighbours) || neighbours < 1 || neighbours >= patches)
     throw new InputError(`prune: prumerge: neighbours must be 1 to ${patches - 1}: got ${neighbours}`);
-  const last = w.at('encoder.layers').at(depth);
-  if (!last.has('self_attn.q_proj.weight'))
-    throw new UnsupportedError(
-      `prune: prumerge: needs layer ${depth} of the tower, which this file leaves out since nothing else runs it: take the original checkpoint, or visionzip`,
-    );
-  const h = g.tap('tower_hidden', clip(g, w, c, pixels, depth).at(-1)!);
+  const h = g.tap('tower_hidden', tower.hiddenStates(g, w, pixels, depth).at(-1)!);
   return g.section('prumerge', () => {
-    const n = clipNorm(g, last.at('layer_norm1'), c, h);
-    const q = g.tap('class query', clipLinear(g, last.at('self_attn.q_proj'), c, rows(n, 0, 1)));
-    const k = g.tap('k', clipLinear(g, last.at('self_attn.k_proj'), c, n));
+    const last = tower.classAttention(g, w, depth, h);
+    if (!last)
+      throw new UnsupportedError(
+        `prune: prumerge: needs layer ${depth} of the tower, which this file leaves out since nothing else runs it: take the original checkpoint, or visionzip`,
+      );
+    const [q, k] = [g.tap('class query', last.q), g.tap('k', last.k)];
     const scores = g.add(headScores, [q, k], { heads: 1, keys: patches + 1, step: 0 });
-    const weights = reshape(g.add(softmax, [scores], { scale: c.hidden ** -0.5 }), [patches + 1, 1]);
+    const weights = reshape(g.add(softmax, [scores], { scale: tower.hidden ** -0.5 }), [patches + 1, 1]);
     const a = g.tap('cls_attn_merged', rows(weights, 1, patches));
     const [chosen, merged] = [newCell('chosen rows', patches), newCell('merged rows', patches + 1)];
     const [index, ratio] = g.addAll(selectOutliers, [a], { chosen, merged, ...(plus && { samples: SAMPLES }) }) as [Tensor, Tensor];

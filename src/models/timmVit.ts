@@ -11,7 +11,7 @@
 
 import { FormatError } from '../errors.ts';
 import type { TensorFiles } from '../formats/tensors.ts';
-import { columns, type Graph } from '../graph/graph.ts';
+import { columns, type Graph, rows } from '../graph/graph.ts';
 import { linear } from '../graph/linear.ts';
 import { add } from '../graph/ops/add.ts';
 import { concatRows } from '../graph/ops/concatRows.ts';
@@ -21,9 +21,8 @@ import { patchRows } from '../graph/ops/patchRows.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { Weights } from '../graph/weights.ts';
 import { affine, ln, wholeAttention } from './block.ts';
-import type { ClipView } from './clip.ts';
 import { Config } from './config.ts';
-import type { VisionTower } from './towers.ts';
+import type { TowerHooks, TowerView, VisionTower } from './towers.ts';
 
 interface TimmConfig {
   readonly hidden: number;
@@ -76,10 +75,27 @@ export function timmTower(c: Config): VisionTower {
       'config',
       `${c.where}: num_attention_heads: got ${sizes.heads} for a width of ${sizes.hidden}, a divisor is expected`,
     );
-  return { ...sizes, hiddenStates: (g, w, pixels, depth, view) => timmVit(g, w, sizes, pixels, depth, view) };
+  return {
+    ...sizes,
+    classRow: true,
+    hiddenStates: (g, w, pixels, depth, how) => timmVit(g, w, sizes, pixels, depth, how),
+    classAttention(g, w, i, x) {
+      const block = w.at('blocks').at(i);
+      if (!block.has('attn.qkv.weight')) return undefined;
+      const { q, k } = projections(g, block, sizes, x);
+      return { q: rows(q, 0, 1), k };
+    },
+  };
 }
 
-function timmVit(g: Graph, w: Weights, c: TimmConfig, pixels: Tensor, depth: number, view?: ClipView): readonly Tensor[] {
+function timmVit(
+  g: Graph,
+  w: Weights,
+  c: TimmConfig,
+  pixels: Tensor,
+  depth: number,
+  { view, hooks = {} }: TowerView = {},
+): readonly Tensor[] {
   const { hidden, patch, imageSize } = c;
   const { height, width } = view ?? { height: imageSize, width: imageSize };
   const embedded = g.section('embeddings', () => {
@@ -92,24 +108,31 @@ function timmVit(g: Graph, w: Weights, c: TimmConfig, pixels: Tensor, depth: num
   });
   const states = [g.tap('vision_hidden_0', embedded)];
   for (let i = 0; i < depth; i++) {
-    const x = g.section(`tower layer ${i}`, () => timmBlock(g, w.at('blocks').at(i), c, states[i]!));
+    const x = g.section(`tower layer ${i}`, () => timmBlock(g, w.at('blocks').at(i), c, states[i]!, i, hooks));
     states.push(g.tap(`vision_hidden_${i + 1}`, x));
   }
   return states;
 }
 
-function timmBlock(g: Graph, w: Weights, c: TimmConfig, x: Tensor): Tensor {
+function timmBlock(g: Graph, w: Weights, c: TimmConfig, x: Tensor, index: number, hooks: TowerHooks): Tensor {
   const { hidden, intermediate, heads, eps } = c;
+  const { q, k, v } = projections(g, w, c, x);
+  const attended = hooks.attend?.(g, index, q, k, v) ?? wholeAttention(g, q, k, v, heads);
+  const z = scaled(g, w.at('ls1'), w.at('attn.proj'), attended, hidden, x);
+  const y = hooks.beforeMlp?.(g, index, z) ?? z;
+  const up = g.add(gelu, [affine(g, w.at('mlp.fc1'), ln(g, w.at('norm2'), y, eps), intermediate)], {});
+  return scaled(g, w.at('ls2'), w.at('mlp.fc2'), up, hidden, y);
+}
+
+/** q, k and v of a block that x enters: windows of one matrix' result where no bias lies beside it. */
+function projections(g: Graph, w: Weights, { hidden, eps }: TimmConfig, x: Tensor): { q: Tensor; k: Tensor; v: Tensor } {
   const a = w.at('attn');
   const qkv = affine(g, a.at('qkv'), ln(g, w.at('norm1'), x, eps), 3 * hidden);
   const part = (i: number, bias: string) => {
     const y = columns(qkv, i * hidden, hidden);
     return a.has(bias) ? g.add(add, [y, a.plain(bias, [hidden])], {}) : y;
   };
-  const attended = wholeAttention(g, part(0, 'q_bias'), part(1, 'k_bias'), part(2, 'v_bias'), heads);
-  const y = scaled(g, w.at('ls1'), a.at('proj'), attended, hidden, x);
-  const up = g.add(gelu, [affine(g, w.at('mlp.fc1'), ln(g, w.at('norm2'), y, eps), intermediate)], {});
-  return scaled(g, w.at('ls2'), w.at('mlp.fc2'), up, hidden, y);
+  return { q: part(0, 'q_bias'), k: part(1, 'k_bias'), v: part(2, 'v_bias') };
 }
 
 /** residual + gamma * layer(x), without gamma where the checkpoint has none. */

@@ -1,4 +1,4 @@
-// ToMe (Bolya et al. 2022) in a CLIP tower: between attention and MLP of each layer the r rows most like another flow into it. A row knows
+// ToMe (Bolya et al. 2022) in a tower with a class row: between attention and MLP of each layer the r rows most like another flow into it. A row knows
 // how many it stands for, and as a key counts for as many: ln(size) is added to its scores. The class row stays, and stays first.
 
 import { InputError } from '../errors.ts';
@@ -12,7 +12,7 @@ import { softmax } from '../graph/ops/softmax.ts';
 import { type TomeMergeParams, tomeMerge } from '../graph/ops/tomeMerge.ts';
 import { maxOf, rowsOf, type Tensor } from '../graph/tensor.ts';
 import type { Weights } from '../graph/weights.ts';
-import { type ClipConfig, type ClipHooks, clip } from './clip.ts';
+import type { TowerHooks, VisionTower } from './towers.ts';
 
 export interface Merged {
   readonly x: Tensor;
@@ -42,14 +42,14 @@ export function mergeRows(
 export const TOME_SIZES = 'sizes of rows';
 
 /** The hidden state `depth` without the class row; `w` stands at the tower. The input `TOME_SIZES` wants a 1 for each row. */
-export function tome(g: Graph, w: Weights, c: ClipConfig, pixels: Tensor, depth: number, { r = 8 }: { readonly r?: number }): Tensor {
+export function tome(g: Graph, w: Weights, tower: VisionTower, pixels: Tensor, depth: number, { r = 8 }: { readonly r?: number }): Tensor {
   if (!Number.isInteger(r) || r < 1) throw new InputError(`prune: tome: r must be a positive number of rows: got ${r}`);
-  const { heads } = c;
-  const dim = c.hidden / heads;
-  let sizes = g.input(TOME_SIZES, 'f32', [1 + Math.floor(c.imageSize / c.patch) ** 2, 1]);
+  const { heads } = tower;
+  const dim = tower.hidden / heads;
+  let sizes = g.input(TOME_SIZES, 'f32', [1 + Math.floor(tower.imageSize / tower.patch) ** 2, 1]);
   let metric: Tensor | undefined;
   let bias: Tensor | undefined;
-  const hooks: ClipHooks = {
+  const hooks: TowerHooks = {
     attend(_, __, q, k, v) {
       const n = maxOf(rowsOf(k.shape));
       metric = g.add(meanHeads, [k], { heads });
@@ -66,6 +66,6 @@ export function tome(g: Graph, w: Weights, c: ClipConfig, pixels: Tensor, depth:
       return merged.x;
     },
   };
-  const h = clip(g, w, c, pixels, depth, { hooks }).at(-1)!;
+  const h = tower.hiddenStates(g, w, pixels, depth, { hooks }).at(-1)!;
   return rows(h, 1, maxOf(rowsOf(h.shape)) - 1);
 }

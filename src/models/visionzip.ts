@@ -16,28 +16,28 @@ import { scale } from '../graph/ops/scale.ts';
 import { selectRows } from '../graph/ops/selectRows.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { Weights } from '../graph/weights.ts';
-import { type ClipConfig, type ClipHooks, clip } from './clip.ts';
+import type { TowerHooks, VisionTower } from './towers.ts';
 
 /** Of the hidden state `depth`, with the attention that led to it: f32 [dominant + contextual, width]; `w` stands at the tower. */
 export function visionzip(
   g: Graph,
   w: Weights,
-  c: ClipConfig,
+  tower: VisionTower,
   pixels: Tensor,
   depth: number,
   { dominant = 54, contextual = 10 }: { readonly dominant?: number; readonly contextual?: number },
 ): Tensor {
-  const all = 1 + Math.floor(c.imageSize / c.patch) ** 2;
+  const all = 1 + Math.floor(tower.imageSize / tower.patch) ** 2;
   const others = all - dominant;
   if (!Number.isInteger(dominant) || dominant < 1 || dominant >= all)
     throw new InputError(`prune: visionzip: dominant must be 1 to ${all - 1}: got ${dominant}`);
   if (!Number.isInteger(contextual) || contextual < 1 || contextual > others)
     throw new InputError(`prune: visionzip: contextual must be 1 to ${others}: got ${contextual}`);
-  const { heads } = c;
-  const dim = c.hidden / heads;
+  const { heads } = tower;
+  const dim = tower.hidden / heads;
   let scores: Tensor | undefined;
   let metric: Tensor | undefined;
-  const hooks: ClipHooks = {
+  const hooks: TowerHooks = {
     attend(_, i, q, k, v) {
       if (i !== depth - 1) return undefined;
       const cache = kvCache(g, 'keys of the class row', 'kv-f32', heads, all, dim);
@@ -49,7 +49,7 @@ export function visionzip(
       return undefined;
     },
   };
-  const h = g.tap('tower_hidden', clip(g, w, c, pixels, depth, { hooks }).at(-1)!);
+  const h = g.tap('tower_hidden', tower.hiddenStates(g, w, pixels, depth, { hooks }).at(-1)!);
   return g.section('visionzip', () => {
     const params = { rows: all, how: 'best', k: dominant - 1, kept: dominant, from: 1 } as const;
     const [chosen, rest] = g.addAll(selectRows, [scores!], params) as [Tensor, Tensor];
