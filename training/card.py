@@ -25,8 +25,33 @@ def table(report):
     return "\n".join(lines)
 
 
+def budgets(report, seen):
+    """The section on pebble-mqt; `seen`: pebble's own figures. Nothing without a report of `mqt.py eval`."""
+    if report is None:
+        return ""
+    by_budget = report["seen"]
+    kinds = [k for k in TITLES if k in seen]
+    lines = ["| question | " + " | ".join(by_budget) + " | pebble, 64 |", "|---|" + "---|" * (len(by_budget) + 1)]
+    lines += [f"| {TITLES[k]} | " + " | ".join(f"{t[k]['accuracy']:.0%}" for t in by_budget.values()) + f" | {seen[k]['accuracy']:.0%} |" for k in kinds]
+    table = "\n".join(lines)
+    return f"""## pebble-mqt
+
+`pebble-mqt.gguf` is pebble with a budget: MQT-LLaVA's query transformer (16 heads, 64 queries over 8 x 8 patches) instead of the projector, in MQT-LLaVA's own tensors.
+`--visual-tokens m` (API: `visualTokens`) chooses how many rows stand for a picture, 1 to 64. It started from a pebble and learned with the rows cut off at a random m
+(`../training/mqt.py`, log: `../training/mqt-log.csv`). It comes with the repository, not with the package on npm.
+
+Right answers in seen styles by m, same questions and rules as above, weights as trained, f32:
+
+{table}
+
+What the shipped file reaches on `eval/`: `pumice eval pebble-mqt --visual-tokens 1,2,4,8,16,32,64` ([curve](../docs/pebble-mqt.svg)).
+
+"""
+
+
 def main():
     reports = {p.stem: json.loads(p.read_text()) for p in sorted((HERE / "eval").glob("*.json"))}
+    mqt = reports.pop("mqt", None)
     full = reports["checkpoint"]
     quantized = [(r["weights"], r["groups"]["seen"]["all"]["accuracy"]) for r in reports.values()]
     asked = full["groups"]["seen"]["all"]["asked"]
@@ -83,7 +108,7 @@ All questions in seen styles: {", ".join(f"{n} {a:.1%}" for n, a in quantized)}.
 `eval/` holds a fixed set of pictures and questions for other programs (`pairs.jsonl`: picture, group, type, question, answer). The pictures of `../examples/` were
 composed by `../training/examples.py` (from the sets in NOTICE.md) with a seed of their own, and chosen among its first sixty to differ in content and to be described well: they are a demonstration, not a measurement.
 
-## What would mend what is missed
+{budgets(mqt, seen)}## What would mend what is missed
 
 {missed}
 

@@ -3,6 +3,7 @@
     python export.py hub work/llava-pebble          config.json, model.safetensors, tokenizer, vision_tower/
     python export.py gguf ../models/pebble.gguf     language model + tower + projector + tokenizer, Q8_0 (--type q4_0, f16, f32)
     python export.py check ../models/pebble.gguf    read the file back, compare logits with the PyTorch model
+    python export.py hub DIRECTORY --model mqt      the same with MQT-LLaVA's query transformer (mqt.py); `pumice convert` makes its GGUF
 """
 import argparse
 import json
@@ -29,9 +30,14 @@ TEMPLATE = ("{% for message in messages %}{{ message['role'].upper() + ': ' }}"
             "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}")
 
 
-def load():
-    model = Pebble(N_LABELS)
-    model.load_state_dict(torch.load(WORK / "pebble.pt"), strict=False)
+def load(name=NAME):
+    """The trained `pebble`, or `mqt`."""
+    if name == "mqt":
+        from mqt import MqtPebble
+        model = MqtPebble()
+    else:
+        model = Pebble(N_LABELS)
+    model.load_state_dict(torch.load(WORK / f"{name}.pt"), strict=False)
     return model.eval()
 
 
@@ -60,8 +66,11 @@ def hub_tensors(model):
         pair(b + "self_attn.out_proj", layer.out)
         pair(b + "mlp.fc1", layer.fc1)
         pair(b + "mlp.fc2", layer.fc2)
-    pair("model.mm_projector.0", model.proj[0])
-    pair("model.mm_projector.2", model.proj[2])
+    if hasattr(model.proj, "hub_tensors"):
+        out |= model.proj.hub_tensors()
+    else:
+        pair("model.mm_projector.0", model.proj[0])
+        pair("model.mm_projector.2", model.proj[2])
     out["model.embed_tokens.weight"] = model.embed.weight
     h, m = LM["width"], LM["mlp"]
     for i, layer in enumerate(model.layers):
@@ -104,6 +113,8 @@ def write_hub(model, folder):
     preprocessor = {"crop_size": {"height": TOWER["size"], "width": TOWER["size"]}, "do_center_crop": True, "do_convert_rgb": True, "do_normalize": True,
                     "do_rescale": True, "do_resize": True, "image_mean": [float(f"{x:.8f}") for x in MEAN], "image_std": [float(f"{x:.8f}") for x in STD],
                     "image_processor_type": "CLIPImageProcessor", "resample": 3, "rescale_factor": 0.00392156862745098, "size": {"shortest_edge": TOWER["size"]}}
+    if hasattr(model.proj, "hub_tensors"):
+        config |= {"mm_projector_type": "linear", "query_abstractor_type": "matry_query", "num_visual_tokens": model.proj.m}
     tokenizer = {"add_bos_token": True, "add_eos_token": False, "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>",
                  "legacy": False, "clean_up_tokenization_spaces": False, "model_max_length": 512, "padding_side": "right", "sp_model_kwargs": {},
                  "tokenizer_class": "LlamaTokenizer", "chat_template": TEMPLATE}
@@ -275,10 +286,11 @@ def main():
     parser.add_argument("what", choices=["hub", "gguf", "check"])
     parser.add_argument("path")
     parser.add_argument("--type", default="q8_0", choices=["q8_0", "q4_0", "f16", "f32"])
+    parser.add_argument("--model", default=NAME, choices=[NAME, "mqt"], help="for hub")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.what == "hub":
-        write_hub(load(), args.path)
+        write_hub(load(args.model), args.path)
     elif args.what == "gguf":
         write_gguf(load(), args.path, args.type)
     else:

@@ -13,9 +13,9 @@ TOWER = dict(size=112, patch=14, width=192, layers=6, heads=3, mlp=768)
 LM = dict(width=256, layers=4, heads=4, mlp=512, vocab=1536, theta=10000.0, eps=1e-5)
 
 
-def sincos_2d(grid, width):
-    """Sine-cosine table of a grid x grid map, [grid*grid, width]."""
-    freqs = 1.0 / (100.0 ** (torch.arange(width // 4) / (width // 4)))
+def sincos_2d(grid, width, slowest=100.0):
+    """Sine-cosine table of a grid x grid map, [grid*grid, width]; frequencies from 1 down to 1 / slowest."""
+    freqs = 1.0 / (slowest ** (torch.arange(width // 4) / (width // 4)))
     y, x = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
     parts = []
     for v in (x.reshape(-1, 1) * freqs, y.reshape(-1, 1) * freqs):

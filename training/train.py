@@ -84,16 +84,20 @@ def split_params(model, names):
 class Clock:
     """Learning-rate factor: warm-up over 30 steps, then constant, then linear decay to `floor` over the last part of the time.
 
-    Time is this process's own processor time (it has one thread), so a run that is paused or crowded out still gets its whole schedule."""
+    Time is this process's own processor time (it has one thread), so a run that is paused or crowded out still gets its whole schedule;
+    unless `by`, a time of day HH:MM, comes sooner."""
 
-    def __init__(self, minutes, floor=0.02, decay=0.4):
+    def __init__(self, minutes, floor=0.02, decay=0.4, by=None):
         self.start, self.total, self.floor, self.decay = time.process_time(), minutes * 60, floor, decay
+        self.begun, now = time.time(), time.localtime()
+        hour, minute = map(int, by.split(":")) if by else (0, 0)
+        self.wall = (60 * (60 * (hour - now.tm_hour) + minute - now.tm_min) - now.tm_sec) % 86400 if by else float("inf")
 
     def seconds(self):
         return time.process_time() - self.start
 
     def progress(self):
-        return self.seconds() / self.total
+        return max(self.seconds() / self.total, (time.time() - self.begun) / self.wall)
 
     def factor(self, step):
         return min(1, (step + 1) / 30) * max(self.floor, min(1, (1 - self.progress()) / self.decay))

@@ -2,9 +2,9 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { answerItems, type Outcome, parseItems, type Score, scores } from '../evaluate.ts';
 import { Llava } from '../index.ts';
+import { embedded, embeddedSet } from './embedded.ts';
 import { budgetChart, budgetTable, sweepBudgets } from './evalBudgets.ts';
 import { pruningChart, pruningTable, sweepPruning } from './evalPruning.ts';
 import { numbers } from './numbers.ts';
@@ -25,12 +25,10 @@ export interface EvalOptions {
   readonly svg?: string;
 }
 
-const MODELS = new URL('../../../models/', import.meta.url);
-
-/** `pebble` names the embedded model and its set. */
+/** `name`: of a model that comes along, or a path. */
 export async function evaluate(name: string, o: EvalOptions): Promise<void> {
-  const model = name === 'pebble' ? fileURLToPath(new URL('pebble.gguf', MODELS)) : name;
-  const set = o.set || fileURLToPath(new URL('eval', MODELS));
+  const model = embedded(name);
+  const set = o.set || embeddedSet();
   const file = join(set, 'pairs.jsonl');
   const items = parseItems(await readFile(file, 'utf8'), file).slice(0, o.limit);
   const picture = (path: string) => readFile(join(set, path));

@@ -43,7 +43,7 @@ const asking = (command: Command): Command =>
     .option('--image <path>', 'picture file or URL; repeatable', list, [])
     .option(
       '-m, --model <path>',
-      'GGUF file, hub directory, URL, or org/name[:quant] on the hub ($PUMICE_HUB); default: the embedded model',
+      'GGUF file, hub directory, URL, or org/name[:quant] on the hub ($PUMICE_HUB); default: pebble, the embedded model; also pebble-mqt',
     )
     .option('--offline', 'ask nothing of the network: only what is in the cache')
     .option('--mmproj <path>', 'projector file of a llama.cpp pair')
@@ -98,7 +98,7 @@ asking(program.command('profile').description('answer a question and show where 
 program
   .command('eval')
   .description('exact answers of a model on a set of pictures and questions')
-  .argument('<model>', 'pebble (the embedded model), a GGUF file or a hub directory')
+  .argument('<model>', 'pebble (the embedded model), pebble-mqt, a GGUF file or a hub directory')
   .option('--set <dir>', 'folder with pairs.jsonl and its pictures; default: the embedded set', '')
   .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')
   .option('--limit <n>', 'only the first n questions', number('--limit'))
@@ -112,7 +112,7 @@ program
 program
   .command('serve')
   .description('OpenAI-compatible server')
-  .option('-m, --model <path>', 'GGUF file or hub directory; default: the embedded model')
+  .option('-m, --model <path>', 'GGUF file or hub directory; default: pebble, the embedded model; also pebble-mqt')
   .option('--mmproj <path>', 'projector file of a llama.cpp pair')
   .option('--name <name>', "the model's name in requests; default: its file name")
   .option('-t, --threads <n>', 'threads, or auto', (v) => (v === 'auto' ? v : number('--threads')(v)), 'auto')

@@ -58,7 +58,7 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
   const bars = progress();
   let llava: Llava | undefined;
   try {
-    const model = o.model ?? embedded();
+    const model = embedded(o.model);
     const content: MessagePart[] = [
       ...o.image.map((image): MessagePart => ({ type: 'image', image })),
       { type: 'text', text: question ?? (o.image.length ? 'Describe the picture.' : 'Hello!') },

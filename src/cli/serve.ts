@@ -27,7 +27,7 @@ export interface ServeOptions {
 
 /** Loads a model and serves it until SIGINT or SIGTERM. */
 export async function serve(o: ServeOptions): Promise<void> {
-  const model = o.model ?? embedded();
+  const model = embedded(o.model);
   if (!isLoopback(o.host) && o.apiKey === undefined)
     process.stderr.write(`warning: ${o.host} can be reached from other machines: set --api-key or PUMICE_API_KEY\n`);
   const bars = progress();
