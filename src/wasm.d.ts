@@ -11,3 +11,8 @@ declare module '*.wasm?module' {
   const module: WebAssembly.Module;
   export default module;
 }
+
+// `pumice/inline`, which the build makes (scripts/inline.mjs).
+declare module '*/inline.js' {
+  export function kernels(build: import('./runtime/platform.ts').Build): Uint8Array<ArrayBuffer>;
+}

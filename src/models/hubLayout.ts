@@ -103,7 +103,7 @@ export async function openHubFolder(folder: Folder, { tower, adapter, addProduct
 /** The original LLaVA's keys from a nested HF config. Absent keys keep the defaults of the text model's class. */
 function canonicalConfig(raw: Config): Config {
   const text = raw.object('text_config')?.values ?? {};
-  const rope = isObject(text.rope_parameters)
+  const rope: { [key: string]: Json } = isObject(text.rope_parameters)
     ? { rope_theta: text.rope_parameters.rope_theta ?? 10000, rope_scaling: text.rope_parameters }
     : {};
   const layer: Json = raw.values.vision_feature_layer ?? -2;

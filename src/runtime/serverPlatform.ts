@@ -9,18 +9,18 @@ import { hubName } from './hubNames.ts';
 import { fileSource, folderAndFile, localFolder } from './nodeFiles.ts';
 import type { Build, KernelSet, Platform } from './platform.ts';
 
-/** A platform over Node's modules. `kernels` says where a build of a set lies: a path or file URL. */
-export function serverPlatform(name: string, kernels: (build: Build, set: KernelSet) => string | URL): Platform {
+/** A platform over Node's modules. `kernels` says where a build of a set lies (a path or file URL), or gives its bytes. */
+export function serverPlatform(name: string, kernels: (build: Build, set: KernelSet) => string | URL | Promise<BufferSource>): Platform {
   const platform: Platform = {
     name,
 
     async compile(build, set) {
       const place = kernels(build, set);
       try {
-        return await WebAssembly.compile(await readFile(place));
+        return await WebAssembly.compile(place instanceof Promise ? await place : await readFile(place));
       } catch (e) {
         throw new InputError(
-          `kernels: cannot be loaded from ${place} (entry ${name}): ${(e as Error).message}: run \`npm run build\` in a checkout, or give the option wasm`,
+          `kernels: cannot be loaded from ${place instanceof Promise ? 'the module of them' : place} (entry ${name}): ${(e as Error).message}: run \`npm run build\` in a checkout, or give the option wasm`,
           { cause: e },
         );
       }
