@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { convert } from '../../src/cli/convert.ts';
 import type { ChatOptions, LoadOptions, Message, Usage } from '../../src/index.ts';
 import { Llava } from '../../src/index.ts';
 import type { Pruning } from '../../src/models/pruning.ts';
@@ -233,4 +234,50 @@ test('Dynamic-LLaVA keeps what its predictor says, and the drawing knows which p
     );
     assert.equal(seen[0]?.length, 16);
   });
+});
+
+test('Dynamic-LLaVA over quantized weights: its predictors stay exact, and as many rows stay', async () => {
+  await withDynamic(async (dir) => {
+    const sparse = { text: false };
+    const want = await asked(dir, { sparse });
+    const file = join(dir, 'small.gguf');
+    for (const [type, off] of [
+      ['q8_0', 0.04],
+      ['q4_0', 0.3],
+    ] as const) {
+      for (const packed of [false, true]) {
+        await convert(dir, file, { type, packed });
+        await using llava = await load(file, { sparse });
+        assert.equal(llava.model.name, 'dynamic-llava');
+        const { tensors } = llava.checkpoint.files;
+        for (const name of ['image_score_predictor.down_mlp.1', 'output_text_score_predictor.output_mlp.1'])
+          assert.ok(packed || /^f(16|32)$/.test(tensors.get(`model.${name}.weight`)!.type));
+        const { logps, usage } = await answer(llava);
+        assert.deepEqual([usage.kvBytes, usage.kvBytesDense], [want.usage.kvBytes, want.usage.kvBytesDense]);
+        assert.ok(Math.abs(logps[0]! - want.logps[0]!) < off, `${type}: ${logps[0]} for ${want.logps[0]}`);
+      }
+    }
+  });
+});
+
+test('a conversation that goes on is not computed again, whatever was dropped', async () => {
+  // What is asked decides what FastV and the predictors of text drop: elsewhere a fresh run gives the same.
+  for (const [family, options, blind] of [
+    [withPlain, { prune: FASTV }, false],
+    [withPlain, { prune: ZIP }, true],
+    [withDynamic, {}, false],
+    [withDynamic, { sparse: { text: false } }, true],
+  ] as const) {
+    await family(async (dir) => {
+      await using llava = await load(dir, options);
+      const text = await llava.chat(question(), { maxTokens: 4 }).text();
+      const more: Message[] = [...question(), { role: 'assistant', content: text }, { role: 'user', content: 'And where?' }];
+      const on = await answer(llava, {}, more);
+      assert.ok(on.usage.cachedTokens > on.usage.imageTokens, `${on.usage.cachedTokens} rows of ${on.usage.promptTokens}`);
+      if (blind) {
+        const fresh = await asked(dir, options, {}, more);
+        assert.deepEqual([on.ids, on.logps, on.usage.kvBytes], [fresh.ids, fresh.logps, fresh.usage.kvBytes]);
+      }
+    });
+  }
 });

@@ -90,6 +90,8 @@ export const SHAPES: ReadonlyMap<string, LanguageShape> = new Map([
   ['phi2-2.7b', { ...PHI2, family: phi2Family() }],
   ['moe-llava-phi2-2.7b-4e', { ...PHI2, tower: CLIP_L_336, family: phi2Family({ experts: 4, k: 2 }) }],
   ['moe-overhead', { ...OVERHEAD, family: phi2Family({ experts: 4, k: 2 }) }],
+  // Rows of whole super-blocks.
+  ['moe-blocks', { ...OVERHEAD, hidden: 256, intermediate: 512, heads: 4, kvHeads: 4, family: phi2Family({ experts: 4, k: 2 }) }],
   ['llava-uhd-paper-13b', { ...VICUNA_13B, tower: CLIP_L_336, variant: UHD_PAPER_VARIANT }],
 ]);
 
