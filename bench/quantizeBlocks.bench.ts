@@ -1,7 +1,9 @@
 import { quantizeBlocks } from '../src/graph/ops/quantizeBlocks.ts';
 import { type Case, opCase } from './harness.ts';
 
-export const cases: readonly Case[] = (['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k'] as const).flatMap((type) => [
+const TYPES = ['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k', 'iq4_nl', 'iq4_xs'] as const;
+
+export const cases: readonly Case[] = TYPES.flatMap((type) => [
   quantizing(`${type}, 8 rows of 4096`, type, [[8, 4096]]),
   quantizing(`${type} by importance, 8 rows of 4096`, type, [
     [8, 4096],
@@ -9,6 +11,6 @@ export const cases: readonly Case[] = (['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k'] 
   ]),
 ]);
 
-function quantizing(name: string, type: 'q2_k' | 'q3_k' | 'q4_k' | 'q5_k' | 'q6_k', given: readonly (readonly number[])[]): Case {
+function quantizing(name: string, type: (typeof TYPES)[number], given: readonly (readonly number[])[]): Case {
   return { ...opCase(name, 'memory', quantizeBlocks, { type }, given), set: 'quantizers' };
 }

@@ -12,7 +12,7 @@ import type { Engine } from '../src/runtime/engine.ts';
 import { engines, random } from './harness.ts';
 
 const all = await engines('quantizers');
-const TYPES = ['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k', 'q4_0', 'q4_1', 'q5_0', 'q5_1'] as const;
+const TYPES = ['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k', 'iq4_nl', 'iq4_xs', 'q4_0', 'q4_1', 'q5_0', 'q5_1'] as const;
 /** Bits of a level, and is there a minimum. */
 const BITS: Partial<Record<StorageType, readonly [bits: number, minimum: boolean]>> = {
   q2_k: [2, true],
@@ -20,6 +20,8 @@ const BITS: Partial<Record<StorageType, readonly [bits: number, minimum: boolean
   q4_k: [4, true],
   q5_k: [5, true],
   q6_k: [6, false],
+  iq4_nl: [4, false],
+  iq4_xs: [4, false],
   q4_0: [4, false],
   q4_1: [4, true],
   q5_0: [5, false],
@@ -43,7 +45,7 @@ function stored(engine: Engine, type: StorageType, x: Float32Array, cols: number
 /** The plain way: levels from the extremes of each group, in float64, no search: weighted squared error. */
 function plain(type: StorageType, x: Float32Array, weight: (i: number) => number): number {
   const [bits, minimum] = BITS[type]!;
-  const group = BLOCKS[type].values === 32 || type === 'q4_k' || type === 'q5_k' ? 32 : 16;
+  const group = BLOCKS[type].values === 32 || ['q4_k', 'q5_k', 'iq4_xs'].includes(type) ? 32 : 16;
   let error = 0;
   for (let from = 0; from < x.length; from += group) {
     const own = [...x.subarray(from, from + group)];
@@ -90,7 +92,7 @@ for (const type of TYPES) {
 
 test('groups of zeros and of one value', () => {
   for (const { engine } of all) {
-    for (const type of TYPES.slice(0, 5)) {
+    for (const type of TYPES.slice(0, 7)) {
       const x = new Float32Array(512);
       x.fill(0.75, 256, 288);
       const back = dequantize(type, stored(engine, type, x, 512));

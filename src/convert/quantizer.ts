@@ -35,6 +35,7 @@ export class Quantizer implements AsyncDisposable {
   /**
    * Stores rows of `cols` values, f32 [x.length / cols, cols], in a type: the inverse of `dequantize`. The bytes are llama.cpp's.
    * @param importance f32 [cols]: how much an error in each column matters (an imatrix's mean squared inputs); null: all alike
+   * @param quick IQ4_NL without a search
    * @throws UnsupportedError for types that hold no weights; ShapeError where rows are no whole blocks; FormatError `not_finite`
    */
   async quantize(
@@ -42,13 +43,14 @@ export class Quantizer implements AsyncDisposable {
     x: Float32Array,
     cols: number,
     importance: Float32Array | null = null,
+    quick = false,
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (!needsSearch(type, importance !== null)) return quantize(type, x, cols, importance);
     checkWeights(type, x, cols, importance);
     const rows = x.length / cols;
     const rowBytes = (cols / BLOCKS[type].values) * BLOCKS[type].bytes;
     const out = new Uint8Array(rows * rowBytes);
-    const { program, rows: count } = this.#program(type, cols, importance !== null);
+    const { program, rows: count } = this.#program(type, cols, importance !== null, quick);
     if (importance) this.#engine.write(program, 'importance', importance);
     for (let r = 0; r < rows; r += count.max) {
       const here = Math.min(count.max, rows - r);
@@ -61,14 +63,14 @@ export class Quantizer implements AsyncDisposable {
     return out;
   }
 
-  #program(type: StorageType, cols: number, weighted: boolean): Ready {
-    const key = `${type} ${cols} ${weighted}`;
+  #program(type: StorageType, cols: number, weighted: boolean, quick: boolean): Ready {
+    const key = `${type} ${cols} ${weighted} ${quick}`;
     if (this.#last?.key === key) return this.#last;
     if (this.#last) this.#engine.uninstall(this.#last.program);
     const g = new Graph('quantize');
     const rows = newCell('rows', Math.max(1, Math.floor(PIECE / cols)));
     const inputs = [g.input('x', 'f32', [rows, cols]), ...(weighted ? [g.input('importance', 'f32', [1, cols])] : [])];
-    g.output('blocks', g.add(quantizeBlocks, inputs, { type }));
+    g.output('blocks', g.add(quantizeBlocks, inputs, { type, quick }));
     const ready = { key, program: this.#engine.install(plan(g)), rows };
     this.#last = ready;
     return ready;

@@ -2,24 +2,16 @@
 //
 //   Q4_0 [d][16]   Q4_1 [d][m][16]   Q5_0 [d][high bits: 4][16]   Q5_1 [d][m][high bits: 4][16]
 
-import { LEVELS, MINIMA, SCALES, toBytes, weigh, X } from './groups.ts';
-import { affine, signed, W } from './lanes.ts';
+import { columns32, LEVELS, MINIMA, SCALES, toBytes, weigh, X } from './groups.ts';
+import { affine, signed } from './lanes.ts';
 import { putHalf } from './scalar.ts';
 
 /** `count` blocks of x f32 [count * 32] with importance w; `mean` of the row's squares. `five`: five bits; `offset`: with a minimum. */
 export function blocks32(x: usize, w: usize, mean: f32, count: i32, to: usize, s: usize, five: bool, offset: bool): void {
-  memory.fill(s + X, 0, 2048);
-  for (let g = 0; g < count; g++) {
-    for (let i = 0; i < 32; i++) {
-      store<f32>(s + 4 * (8 * i + g), load<f32>(x + 4 * (32 * g + i)), X);
-      store<f32>(s + 4 * (8 * i + g), load<f32>(w + 4 * (32 * g + i)), W);
-    }
-  }
-  weigh(s, 8, mean);
-  for (let at = s; at < s + 32; at += 16) {
-    if (offset) affine(at + X, 32, 32, five ? 31 : 15, -0.9, 0.05, 36, false, at + SCALES, at + MINIMA);
-    else signed(at + X, 32, 32, five ? 16 : 8, true, at + SCALES);
-  }
+  columns32(x, w, count, s);
+  weigh(s, 8, f32x4.splat(mean), f32x4.splat(mean));
+  if (offset) affine(s + X, 32, 32, five ? 31 : 15, -0.9, 0.05, 36, false, s + SCALES, s + MINIMA);
+  else signed(s + X, 32, 32, five ? 16 : 8, true, s + SCALES);
   toBytes(s, 8, 32);
   for (let g = 0; g < count; g++) {
     const levels = s + LEVELS + 32 * g;

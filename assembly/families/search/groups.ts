@@ -13,7 +13,7 @@ export const SUMS: usize = 3456;
 /** u8 [16] each. */
 export const SCALE_LEVELS: usize = 3520;
 export const MINIMUM_LEVELS: usize = 3536;
-/** Room for the scales as one group of 16, with weights and levels: f32 [16][4] each. */
+/** Room: for the scales as one group of 16, with weights and levels, f32 [16][8] each; for tables (curved.ts). */
 export const SPARE: usize = 3552;
 
 /** Values [groups][count] side by side: to [count][groups]. */
@@ -24,12 +24,24 @@ export function sideBySide(x: usize, to: usize, groups: i32, count: i32): void {
   }
 }
 
-/** Weights by importance, which lies in W as it is: importance * sqrt(mean + x^2); their sums go to SUMS. */
-export function weigh(s: usize, groups: i32, mean: f32): void {
-  const m = f32x4.splat(mean);
-  for (let at = s; at < s + 1024; at += 16) {
+/** Blocks of 32 values x f32 [count][32], and where there is importance w, as groups; those that are missing of eight are zeros. */
+export function columns32(x: usize, w: usize, count: i32, s: usize): void {
+  if (count < 8) memory.fill(s + X, 0, 2048);
+  for (let g = 0; g < count; g++) {
+    for (let i = 0; i < 32; i++) {
+      store<f32>(s + 4 * (8 * i + g), load<f32>(x + 4 * (32 * g + i)), X);
+      if (w) store<f32>(s + 4 * (8 * i + g), load<f32>(w + 4 * (32 * g + i)), W);
+    }
+  }
+}
+
+/** Weights by importance, which lies in W as it is: importance * sqrt(mean + x^2), a and b the means of vectors in turns; their sums go to SUMS. */
+export function weigh(s: usize, groups: i32, a: v128, b: v128): void {
+  for (let at = s; at < s + 1024; at += 32) {
     const v = v128.load(at, X);
-    v128.store(at, f32x4.mul(v128.load(at, W), f32x4.sqrt(f32x4.add(m, f32x4.mul(v, v)))), W);
+    v128.store(at, f32x4.mul(v128.load(at, W), f32x4.sqrt(f32x4.add(a, f32x4.mul(v, v)))), W);
+    const u = v128.load(at, X + 16);
+    v128.store(at, f32x4.mul(v128.load(at, W + 16), f32x4.sqrt(f32x4.add(b, f32x4.mul(u, u)))), W + 16);
   }
   for (let g = 0; g < 4 * groups; g += 16) {
     let sum = f32x4.splat(0);

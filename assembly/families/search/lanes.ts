@@ -1,5 +1,6 @@
-// Searches for the scales of groups of weights, four groups at a time: a lane is a group. Each tries several scales and keeps the one with
-// the least weighted squared error. All in float32, sums in the order of the values, products from left to right: the bytes are llama.cpp's.
+// Searches for the scales of groups of weights, eight groups at a time: a lane of one of two vectors is a group; two, since sums in order wait
+// for themselves. Each tries several scales and keeps the one with the least weighted squared error. All in float32, sums in the order of the
+// values, products from left to right: the bytes are llama.cpp's.
 //
 //   x       f32 [count][groups]: value i of all groups side by side, `stride` bytes from one i to the next
 //   x + W   the same form: weights of the values
@@ -12,6 +13,8 @@ export const L: usize = 2048;
 export const LEAST: f32 = 1e-15;
 /** Passes of the searches that move single levels. */
 export const PASSES = 5;
+/** Bytes from one vector of groups to the other. */
+const B: usize = 16;
 
 /** Integers, ties to even, within low..high; what is no number becomes low. */
 export function level(v: v128, low: v128, high: v128): v128 {
@@ -20,7 +23,7 @@ export function level(v: v128, low: v128, high: v128): v128 {
 
 /**
  * Levels 0..top as scale * level - minimum. Tries (first + step * t + top) / range for t = 0..steps after the plain scale; a better one's
- * minimum is where the next trial starts. Stores four scales and four minima.
+ * minimum is where the next trial starts. Stores eight scales and eight minima.
  */
 export function affine(
   x: usize,
@@ -37,107 +40,198 @@ export function affine(
   const zero = f32x4.splat(0);
   const n = f32x4.splat(top);
   const end = x + <usize>count * stride;
-  let min = v128.load(x);
-  let max = min;
-  let sumW = zero;
-  let sumX = zero;
-  for (let a = x; a < end; a += stride) {
-    const v = v128.load(a);
-    const wi = v128.load(a, W);
-    min = f32x4.pmin(min, v);
-    max = f32x4.pmax(max, v);
-    sumW = f32x4.add(sumW, wi);
-    sumX = f32x4.add(sumX, f32x4.mul(wi, v));
+  // From here on a and b are the two vectors: lowest values, ranges' ends, sums of weights and of weighted values.
+  let lowA = v128.load(x);
+  let lowB = v128.load(x, B);
+  let maxA = lowA;
+  let maxB = lowB;
+  let wA = zero;
+  let wB = zero;
+  let xA = zero;
+  let xB = zero;
+  for (let p = x; p < end; p += stride) {
+    const a = v128.load(p);
+    const b = v128.load(p, B);
+    lowA = f32x4.pmin(lowA, a);
+    lowB = f32x4.pmin(lowB, b);
+    maxA = f32x4.pmax(maxA, a);
+    maxB = f32x4.pmax(maxB, b);
+    wA = f32x4.add(wA, v128.load(p, W));
+    wB = f32x4.add(wB, v128.load(p, W + B));
+    xA = f32x4.add(xA, f32x4.mul(v128.load(p, W), a));
+    xB = f32x4.add(xB, f32x4.mul(v128.load(p, W + B), b));
   }
-  min = v128.andnot(min, f32x4.gt(min, zero));
-  const flat = f32x4.le(max, min);
-  let best = zero;
-  let scale = zero;
-  let inverseOfBest = zero;
-  let startOfBest = zero;
+  lowA = v128.andnot(lowA, f32x4.gt(lowA, zero));
+  lowB = v128.andnot(lowB, f32x4.gt(lowB, zero));
+  const flatA = f32x4.le(maxA, lowA);
+  const flatB = f32x4.le(maxB, lowB);
+  let bestA = zero;
+  let bestB = zero;
+  let scaleA = zero;
+  let scaleB = zero;
+  let inverseOfBestA = zero;
+  let inverseOfBestB = zero;
+  let lowOfBestA = zero;
+  let lowOfBestB = zero;
   for (let t = -1; t <= steps; t++) {
-    const wanted: f32 = t < 0 ? top : first + step * <f32>t + top;
-    const inverse = f32x4.div(f32x4.splat(wanted), f32x4.sub(max, min));
-    let sl = zero;
-    let s2 = zero;
-    let sx = zero;
-    for (let a = x; a < end; a += stride) {
-      const v = v128.load(a);
-      const q = level(f32x4.mul(inverse, f32x4.sub(v, min)), zero, n);
-      v128.store(a, q, L);
-      const wl = f32x4.mul(v128.load(a, W), q);
-      sl = f32x4.add(sl, wl);
-      s2 = f32x4.add(s2, f32x4.mul(wl, q));
-      sx = f32x4.add(sx, f32x4.mul(wl, v));
+    const wanted = f32x4.splat(t < 0 ? top : first + step * <f32>t + top);
+    const inverseA = f32x4.div(wanted, f32x4.sub(maxA, lowA));
+    const inverseB = f32x4.div(wanted, f32x4.sub(maxB, lowB));
+    let slA = zero;
+    let slB = zero;
+    let s2A = zero;
+    let s2B = zero;
+    let sxA = zero;
+    let sxB = zero;
+    for (let p = x; p < end; p += stride) {
+      const a = v128.load(p);
+      const qa = level(f32x4.mul(inverseA, f32x4.sub(a, lowA)), zero, n);
+      v128.store(p, qa, L);
+      const wa = f32x4.mul(v128.load(p, W), qa);
+      slA = f32x4.add(slA, wa);
+      s2A = f32x4.add(s2A, f32x4.mul(wa, qa));
+      sxA = f32x4.add(sxA, f32x4.mul(wa, a));
+      const b = v128.load(p, B);
+      const qb = level(f32x4.mul(inverseB, f32x4.sub(b, lowB)), zero, n);
+      v128.store(p, qb, L + B);
+      const wb = f32x4.mul(v128.load(p, W + B), qb);
+      slB = f32x4.add(slB, wb);
+      s2B = f32x4.add(s2B, f32x4.mul(wb, qb));
+      sxB = f32x4.add(sxB, f32x4.mul(wb, b));
     }
-    let s = f32x4.div(f32x4.splat(1), inverse);
-    let m = min;
-    let fits = f32x4.eq(zero, zero);
-    if (t >= 0) {
-      const determinant = f32x4.sub(f32x4.mul(sumW, s2), f32x4.mul(sl, sl));
-      fits = f32x4.gt(determinant, zero);
-      s = f32x4.div(f32x4.sub(f32x4.mul(sumW, sx), f32x4.mul(sumX, sl)), determinant);
-      m = f32x4.div(f32x4.sub(f32x4.mul(s2, sumX), f32x4.mul(sl, sx)), determinant);
-      const above = f32x4.gt(m, zero);
-      m = v128.andnot(m, above);
-      s = v128.bitselect(f32x4.div(sx, s2), s, above);
+    let sA: v128;
+    let sB: v128;
+    let mA = lowA;
+    let mB = lowB;
+    let fitsA = f32x4.eq(zero, zero);
+    let fitsB = fitsA;
+    if (t < 0) {
+      sA = f32x4.div(f32x4.splat(1), inverseA);
+      sB = f32x4.div(f32x4.splat(1), inverseB);
+    } else {
+      const determinantA = f32x4.sub(f32x4.mul(wA, s2A), f32x4.mul(slA, slA));
+      const determinantB = f32x4.sub(f32x4.mul(wB, s2B), f32x4.mul(slB, slB));
+      fitsA = f32x4.gt(determinantA, zero);
+      fitsB = f32x4.gt(determinantB, zero);
+      sA = f32x4.div(f32x4.sub(f32x4.mul(wA, sxA), f32x4.mul(xA, slA)), determinantA);
+      sB = f32x4.div(f32x4.sub(f32x4.mul(wB, sxB), f32x4.mul(xB, slB)), determinantB);
+      mA = f32x4.div(f32x4.sub(f32x4.mul(s2A, xA), f32x4.mul(slA, sxA)), determinantA);
+      mB = f32x4.div(f32x4.sub(f32x4.mul(s2B, xB), f32x4.mul(slB, sxB)), determinantB);
+      const aboveA = f32x4.gt(mA, zero);
+      const aboveB = f32x4.gt(mB, zero);
+      mA = v128.andnot(mA, aboveA);
+      mB = v128.andnot(mB, aboveB);
+      sA = v128.bitselect(f32x4.div(sxA, s2A), sA, aboveA);
+      sB = v128.bitselect(f32x4.div(sxB, s2B), sB, aboveB);
     }
-    let error = zero;
-    for (let a = x; a < end; a += stride) {
-      const difference = f32x4.sub(f32x4.add(f32x4.mul(s, v128.load(a, L)), m), v128.load(a));
-      const size = absolute ? f32x4.abs(difference) : f32x4.mul(difference, difference);
-      error = f32x4.add(error, f32x4.mul(v128.load(a, W), size));
+    let errorA = zero;
+    let errorB = zero;
+    if (absolute) {
+      for (let p = x; p < end; p += stride) {
+        const a = f32x4.sub(f32x4.add(f32x4.mul(sA, v128.load(p, L)), mA), v128.load(p));
+        errorA = f32x4.add(errorA, f32x4.mul(v128.load(p, W), f32x4.abs(a)));
+        const b = f32x4.sub(f32x4.add(f32x4.mul(sB, v128.load(p, L + B)), mB), v128.load(p, B));
+        errorB = f32x4.add(errorB, f32x4.mul(v128.load(p, W + B), f32x4.abs(b)));
+      }
+    } else {
+      for (let p = x; p < end; p += stride) {
+        const a = f32x4.sub(f32x4.add(f32x4.mul(sA, v128.load(p, L)), mA), v128.load(p));
+        errorA = f32x4.add(errorA, f32x4.mul(v128.load(p, W), f32x4.mul(a, a)));
+        const b = f32x4.sub(f32x4.add(f32x4.mul(sB, v128.load(p, L + B)), mB), v128.load(p, B));
+        errorB = f32x4.add(errorB, f32x4.mul(v128.load(p, W + B), f32x4.mul(b, b)));
+      }
     }
-    const better = t < 0 ? fits : v128.and(fits, f32x4.lt(error, best));
-    best = v128.bitselect(error, best, better);
-    scale = v128.bitselect(s, scale, better);
-    inverseOfBest = v128.bitselect(inverse, inverseOfBest, better);
-    startOfBest = v128.bitselect(min, startOfBest, better);
-    min = v128.bitselect(m, min, better);
+    const betterA = t < 0 ? fitsA : v128.and(fitsA, f32x4.lt(errorA, bestA));
+    const betterB = t < 0 ? fitsB : v128.and(fitsB, f32x4.lt(errorB, bestB));
+    bestA = v128.bitselect(errorA, bestA, betterA);
+    bestB = v128.bitselect(errorB, bestB, betterB);
+    scaleA = v128.bitselect(sA, scaleA, betterA);
+    scaleB = v128.bitselect(sB, scaleB, betterB);
+    inverseOfBestA = v128.bitselect(inverseA, inverseOfBestA, betterA);
+    inverseOfBestB = v128.bitselect(inverseB, inverseOfBestB, betterB);
+    lowOfBestA = v128.bitselect(lowA, lowOfBestA, betterA);
+    lowOfBestB = v128.bitselect(lowB, lowOfBestB, betterB);
+    lowA = v128.bitselect(mA, lowA, betterA);
+    lowB = v128.bitselect(mB, lowB, betterB);
   }
-  for (let a = x; a < end; a += stride) {
-    const q = level(f32x4.mul(inverseOfBest, f32x4.sub(v128.load(a), startOfBest)), zero, n);
-    v128.store(a, v128.andnot(q, flat), L);
+  for (let p = x; p < end; p += stride) {
+    const qa = level(f32x4.mul(inverseOfBestA, f32x4.sub(v128.load(p), lowOfBestA)), zero, n);
+    const qb = level(f32x4.mul(inverseOfBestB, f32x4.sub(v128.load(p, B), lowOfBestB)), zero, n);
+    v128.store(p, v128.andnot(qa, flatA), L);
+    v128.store(p, v128.andnot(qb, flatB), L + B);
   }
-  v128.store(scales, v128.andnot(scale, flat));
-  v128.store(minima, f32x4.neg(min));
+  v128.store(scales, v128.andnot(scaleA, flatA));
+  v128.store(scales, v128.andnot(scaleB, flatB), B);
+  v128.store(minima, f32x4.neg(lowA));
+  v128.store(minima, f32x4.neg(lowB), B);
 }
 
-/** Levels -half..half-1, scale of either sign; stored are level + half. Not `weighted`: by squared values. Groups of zeros: scale 0 and levels 0. */
+/** Levels -half..half-1, scales of either sign; stored are level + half. Not `weighted`: by squared values. Groups of zeros: scale 0 and levels 0. */
 export function signed(x: usize, stride: usize, count: i32, half: i32, weighted: bool, scales: usize): void {
   const zero = f32x4.splat(0);
   const low = f32x4.splat(<f32>-half);
   const high = f32x4.splat(<f32>(half - 1));
   const end = x + <usize>count * stride;
-  const max = extreme(x, stride, count);
-  let scale = zero;
-  let best = zero;
-  let inverseOfBest = zero;
+  const maxA = extreme(x, stride, count);
+  const maxB = extreme(x + B, stride, count);
+  let scaleA = zero;
+  let scaleB = zero;
+  let bestA = zero;
+  let bestB = zero;
+  let inverseOfBestA = zero;
+  let inverseOfBestB = zero;
   for (let k = 0; k < 19; k++) {
     // The plain scale first, then its neighbours: -9..9 without 0.
     const t: f32 = k == 0 ? 0 : <f32>(k < 10 ? k - 10 : k - 9);
-    const inverse = f32x4.div(f32x4.splat(-(<f32>half + <f32>0.1 * t)), max);
-    let sx = zero;
-    let s2 = zero;
-    for (let a = x; a < end; a += stride) {
-      const v = v128.load(a);
-      const q = level(f32x4.mul(inverse, v), low, high);
-      const wi = weighted ? v128.load(a, W) : f32x4.mul(v, v);
-      sx = f32x4.add(sx, f32x4.mul(f32x4.mul(wi, v), q));
-      s2 = f32x4.add(s2, f32x4.mul(f32x4.mul(wi, q), q));
+    const wanted = f32x4.splat(-(<f32>half + <f32>0.1 * t));
+    const inverseA = f32x4.div(wanted, maxA);
+    const inverseB = f32x4.div(wanted, maxB);
+    let sxA = zero;
+    let sxB = zero;
+    let s2A = zero;
+    let s2B = zero;
+    for (let p = x; p < end; p += stride) {
+      const a = v128.load(p);
+      const qa = level(f32x4.mul(inverseA, a), low, high);
+      const wa = weighted ? v128.load(p, W) : f32x4.mul(a, a);
+      sxA = f32x4.add(sxA, f32x4.mul(f32x4.mul(wa, a), qa));
+      s2A = f32x4.add(s2A, f32x4.mul(f32x4.mul(wa, qa), qa));
+      const b = v128.load(p, B);
+      const qb = level(f32x4.mul(inverseB, b), low, high);
+      const wb = weighted ? v128.load(p, W + B) : f32x4.mul(b, b);
+      sxB = f32x4.add(sxB, f32x4.mul(f32x4.mul(wb, b), qb));
+      s2B = f32x4.add(s2B, f32x4.mul(f32x4.mul(wb, qb), qb));
     }
-    const better = k == 0 ? f32x4.eq(zero, zero) : v128.and(f32x4.gt(s2, zero), f32x4.gt(f32x4.mul(sx, sx), f32x4.mul(best, s2)));
-    const s = v128.andnot(f32x4.div(sx, s2), f32x4.eq(s2, zero));
-    scale = v128.bitselect(s, scale, better);
-    best = v128.bitselect(f32x4.mul(s, sx), best, better);
-    inverseOfBest = v128.bitselect(inverse, inverseOfBest, better);
+    const sA = v128.andnot(f32x4.div(sxA, s2A), f32x4.eq(s2A, zero));
+    const sB = v128.andnot(f32x4.div(sxB, s2B), f32x4.eq(s2B, zero));
+    let betterA = f32x4.eq(zero, zero);
+    let betterB = betterA;
+    if (k > 0) {
+      betterA = exceeds(sxA, s2A, bestA);
+      betterB = exceeds(sxB, s2B, bestB);
+    }
+    scaleA = v128.bitselect(sA, scaleA, betterA);
+    scaleB = v128.bitselect(sB, scaleB, betterB);
+    bestA = v128.bitselect(f32x4.mul(sA, sxA), bestA, betterA);
+    bestB = v128.bitselect(f32x4.mul(sB, sxB), bestB, betterB);
+    inverseOfBestA = v128.bitselect(inverseA, inverseOfBestA, betterA);
+    inverseOfBestB = v128.bitselect(inverseB, inverseOfBestB, betterB);
   }
-  const empty = f32x4.lt(f32x4.abs(max), f32x4.splat(LEAST));
-  for (let a = x; a < end; a += stride) {
-    const q = f32x4.sub(level(f32x4.mul(inverseOfBest, v128.load(a)), low, high), low);
-    v128.store(a, v128.andnot(q, empty), L);
+  const emptyA = f32x4.lt(f32x4.abs(maxA), f32x4.splat(LEAST));
+  const emptyB = f32x4.lt(f32x4.abs(maxB), f32x4.splat(LEAST));
+  for (let p = x; p < end; p += stride) {
+    const qa = f32x4.sub(level(f32x4.mul(inverseOfBestA, v128.load(p)), low, high), low);
+    const qb = f32x4.sub(level(f32x4.mul(inverseOfBestB, v128.load(p, B)), low, high), low);
+    v128.store(p, v128.andnot(qa, emptyA), L);
+    v128.store(p, v128.andnot(qb, emptyB), L + B);
   }
-  v128.store(scales, v128.andnot(scale, empty));
+  v128.store(scales, v128.andnot(scaleA, emptyA));
+  v128.store(scales, v128.andnot(scaleB, emptyB), B);
+}
+
+/** Is sx / s2 with these sums a smaller error than the best so far, scale * sx? */
+export function exceeds(sx: v128, s2: v128, best: v128): v128 {
+  return v128.and(f32x4.gt(s2, f32x4.splat(0)), f32x4.gt(f32x4.mul(sx, sx), f32x4.mul(best, s2)));
 }
 
 /** As `signed` with squared values as weights, but from the plain scale single levels are moved while that makes the error smaller. */
@@ -184,7 +278,7 @@ export function moved(x: usize, stride: usize, count: i32, half: i32, scales: us
 }
 
 /** The value of largest magnitude of each group, with its sign; the first of equals. */
-function extreme(x: usize, stride: usize, count: i32): v128 {
+export function extreme(x: usize, stride: usize, count: i32): v128 {
   let most = f32x4.splat(0);
   let value = most;
   for (let i = 0; i < count; i++, x += stride) {

@@ -16,12 +16,13 @@ function begin(x: usize, w: usize, s: usize, groups: i32, twice: bool): void {
   if (!w) return;
   sideBySide(w, s + W, groups, count);
   const sum = squaresOf(x, 256);
-  weigh(s, groups, twice ? (<f32>2 * sum) / 256 : sum / 256);
+  const mean = f32x4.splat(twice ? (<f32>2 * sum) / 256 : sum / 256);
+  weigh(s, groups, mean, mean);
 }
 
 /** Searches scales and minima of all groups. */
 function affineGroups(s: usize, groups: i32, top: f32, first: f32, step: f32, steps: i32, absolute: bool): void {
-  for (let g: usize = 0; g < 4 * <usize>groups; g += 16) {
+  for (let g: usize = 0; g < 4 * <usize>groups; g += 32) {
     const at = s + g;
     affine(at + X, 4 * groups, 256 / groups, top, first, step, steps, absolute, at + SCALES, at + MINIMA);
   }
@@ -62,20 +63,20 @@ export function blockQ2K(x: usize, w: usize, to: usize, s: usize): void {
 
 export function blockQ3K(x: usize, w: usize, to: usize, s: usize): void {
   begin(x, w, s, 16, true);
-  for (let at = s; at < s + 64; at += 16) {
-    if (w) signed(at + X, 64, 16, 4, true, at + SCALES);
-    else moved(at + X, 64, 16, 4, at + SCALES);
-  }
+  if (w) for (let at = s; at < s + 64; at += 32) signed(at + X, 64, 16, 4, true, at + SCALES);
+  else for (let at = s; at < s + 64; at += 16) moved(at + X, 64, 16, 4, at + SCALES);
   let d: f32 = 0;
   if (w) {
     // The 16 scales are one group, in all lanes.
     const one = s + SPARE;
     for (let g = 0; g < 16; g++) {
-      v128.store(one + 16 * g, f32x4.splat(load<f32>(s + SCALES + 4 * g)));
-      v128.store(one + 16 * g, f32x4.splat(load<f32>(s + SUMS + 4 * g)), W);
+      for (let lanes: usize = 0; lanes < 32; lanes += 16) {
+        v128.store(one + lanes + 32 * g, f32x4.splat(load<f32>(s + SCALES + 4 * g)));
+        v128.store(one + lanes + 32 * g, f32x4.splat(load<f32>(s + SUMS + 4 * g)), W);
+      }
     }
-    signed(one, 16, 16, 32, true, s + MINIMA);
-    for (let g = 0; g < 16; g++) store<u8>(s + SCALE_LEVELS + g, <u8>(<i32>load<f32>(one + 16 * g, L)));
+    signed(one, 32, 16, 32, true, s + MINIMA);
+    for (let g = 0; g < 16; g++) store<u8>(s + SCALE_LEVELS + g, <u8>(<i32>load<f32>(one + 32 * g, L)));
     d = load<f32>(s + MINIMA);
   } else {
     const largest = extremeOf(s + SCALES, 16);
@@ -153,7 +154,7 @@ export function blockQ45K(x: usize, w: usize, to: usize, s: usize, five: bool): 
 export function blockQ6K(x: usize, w: usize, to: usize, s: usize): void {
   sideBySide(x, s + X, 16, 16);
   if (w) sideBySide(w, s + W, 16, 16);
-  for (let at = s; at < s + 64; at += 16) signed(at + X, 64, 16, 32, w != 0, at + SCALES);
+  for (let at = s; at < s + 64; at += 32) signed(at + X, 64, 16, 32, w != 0, at + SCALES);
   const largest = extremeOf(s + SCALES, 16);
   if (abs(largest) < LEAST) return;
   const inverse: f32 = <f32>-128 / largest;

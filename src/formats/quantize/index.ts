@@ -4,7 +4,6 @@
 import { FormatError, ShapeError, UnsupportedError } from '../../errors.ts';
 import { f32ToBf16, f32ToF16 } from '../half.ts';
 import { BLOCKS, type StorageType } from '../tensors.ts';
-import { iq4_nl, iq4_xs } from './iq4.ts';
 import { q4_0, q4_1, q5_0, q5_1, q8_0 } from './simple.ts';
 
 /** Writes the blocks of one row, `x[from .. from + cols)`, at byte `at`. `importance`: a weight of each column, or null. */
@@ -40,12 +39,10 @@ const ROWS: ReadonlyMap<StorageType, QuantizeRow> = new Map<StorageType, Quantiz
   ['q5_0', q5_0],
   ['q5_1', q5_1],
   ['q8_0', q8_0],
-  ['iq4_nl', iq4_nl],
-  ['iq4_xs', iq4_xs],
 ]);
 
 /** Types that the kernel writes, with importance or without. */
-const KERNEL: ReadonlySet<StorageType> = new Set<StorageType>(['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k']);
+const KERNEL: ReadonlySet<StorageType> = new Set<StorageType>(['iq4_nl', 'iq4_xs', 'q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k']);
 
 /** Whether weights can be written in a type. */
 export const isWritable = (type: StorageType): boolean => ROWS.has(type) || KERNEL.has(type);

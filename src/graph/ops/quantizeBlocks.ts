@@ -1,5 +1,5 @@
 import { OP_QUANTIZE_BLOCKS } from '../../../assembly/opcodes.ts';
-import { COLS, P0, P1, P2, ROWS } from '../../../assembly/program.ts';
+import { COLS, P0, P1, P2, P3, ROWS } from '../../../assembly/program.ts';
 import * as storage from '../../../assembly/storage.ts';
 import { ShapeError } from '../../errors.ts';
 import { BLOCKS, type StorageType } from '../../formats/tensors.ts';
@@ -11,6 +11,8 @@ const NUMBERS: Partial<Record<StorageType, number>> = {
   q4_1: storage.PACKED_Q4_1,
   q5_0: storage.PACKED_Q5_0,
   q5_1: storage.PACKED_Q5_1,
+  iq4_nl: storage.PACKED_IQ4_NL,
+  iq4_xs: storage.PACKED_IQ4_XS,
   q2_k: storage.PACKED_Q2_K,
   q3_k: storage.PACKED_Q3_K,
   q4_k: storage.PACKED_Q4_K,
@@ -18,11 +20,14 @@ const NUMBERS: Partial<Record<StorageType, number>> = {
   q6_k: storage.PACKED_Q6_K,
 };
 
-/** Is a search needed to store in this type? Blocks of 32 without importance have a formula. */
-export const needsSearch = (type: StorageType, weighted: boolean): boolean => type in NUMBERS && (weighted || BLOCKS[type].values === 256);
+/** Is a search needed to store in this type? Q4_0, Q4_1, Q5_0 and Q5_1 without importance have a formula. */
+export const needsSearch = (type: StorageType, weighted: boolean): boolean =>
+  type in NUMBERS && (weighted || BLOCKS[type].values === 256 || type === 'iq4_nl');
 
 export interface QuantizeBlocksParams {
   readonly type: StorageType;
+  /** IQ4_NL without a search, as the reference writes rows of a cache. */
+  readonly quick?: boolean;
 }
 
 /** Rows in a block type, as files hold them: x f32 [rows, cols], and importance f32 [1, cols] where errors do not count alike -> u8 [rows, bytes]. */
@@ -47,14 +52,15 @@ export const quantizeBlocks: Op<QuantizeBlocksParams> = {
   },
 
   // assembly/families/search/groups.ts
-  scratch: () => 3552 + 2048 + 256,
+  scratch: () => 3552 + 2048 + 512,
 
-  encode(r, [x, importance], { type }) {
+  encode(r, [x, importance], { type, quick = false }) {
     const cols = colsOf(x!.shape);
     r.dim(ROWS, rowsOf(x!.shape));
     r.int(COLS, cols);
     r.int(P0, NUMBERS[type]!);
     r.int(P1, importance ? 1 : 0);
     r.int(P2, (cols / BLOCKS[type].values) * BLOCKS[type].bytes);
+    r.int(P3, quick ? 1 : 0);
   },
 };
