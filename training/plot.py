@@ -6,19 +6,34 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
+DAY = 24 * 60
+# Minutes without a figure that no line bridges.
+PAUSE = 20
+
 
 def main():
     rows = list(csv.DictReader(open(sys.argv[1])))
 
-    def clock(r):
+    minutes = []
+    for r in rows:
         h, m, s = map(int, r["time"].split(":"))
-        return h * 60 + m + s / 60
+        minute = h * 60 + m + s / 60
+        while minutes and minute < minutes[-1] - DAY / 2:
+            minute += DAY
+        minutes.append(minute)
 
-    start = clock(rows[0])
     fig, ax = plt.subplots(figsize=(8, 4))
-    for key, label in (("patch_seen", "patches, seen styles"), ("patch_near", "patches, near unseen style"), ("patch_far", "patches, far unseen style"),
-                       ("answers", "all questions, seen styles")):
-        points = [(clock(r) - start, 100 * float(r[key])) for r in rows if r[key]]
+    # A joint run shows the patches of the tower that it began with or trains more slowly.
+    for key, stage, label in (("patch_seen", "tower", "patches, seen styles"), ("patch_near", "tower", "patches, near unseen style"),
+                              ("patch_far", "tower", "patches, far unseen style"), ("answers", "joint", "all questions, seen styles")):
+        points = []
+        for minute, r in zip(minutes, rows):
+            if r["stage"] != stage or not r[key]:
+                continue
+            x = minute - minutes[0]
+            if points and x - points[-1][0] > PAUSE:
+                points.append((x, float("nan")))
+            points.append((x, 100 * float(r[key])))
         ax.plot(*zip(*points), label=label)
     ax.set_xlabel("minutes (two shared CPU cores)")
     ax.set_ylabel("right, %")
