@@ -9,6 +9,7 @@ import { scale } from '../src/graph/ops/scale.ts';
 import { diffTable } from '../src/profile/diff.ts';
 import { Profile } from '../src/profile/profile.ts';
 import { htmlReport } from '../src/profile/report.ts';
+import { Sampling } from '../src/profile/sampling.ts';
 import { columnsFor, textTable } from '../src/profile/table.ts';
 import { chromeTrace, type TraceEvent } from '../src/profile/trace.ts';
 import { Engine, type Program } from '../src/runtime/engine.ts';
@@ -17,6 +18,8 @@ import { Programs } from '../src/runtime/programs.ts';
 import { random } from './harness.ts';
 
 const rows = newCell('rows', 64);
+/** Every run is timed. */
+const ALL = { overhead: Number.POSITIVE_INFINITY };
 
 /** Three ops in two sections over a cell of rows. */
 function graph(): Graph {
@@ -50,7 +53,7 @@ for (const threads of [0, 1, 2, 3]) {
     const before = records(engine, program);
     engine.write(program, 'x', random(64 * 32, 1));
 
-    const profile = new Profile(programs);
+    const profile = new Profile([programs], ALL);
     for (let i = 0; i < 3; i++) await programs.run(program);
     assert.deepEqual(records(engine, program), before);
     assert.deepEqual(engine.read(program, 'y'), plain);
@@ -73,7 +76,7 @@ for (const threads of [0, 1, 2, 3]) {
 
 test('work is counted at the sizes of each run', async () => {
   const { engine, programs, program } = await setUp(0);
-  const profile = new Profile(programs);
+  const profile = new Profile([programs], ALL);
   await programs.run(program);
   engine.setCell(rows, 10);
   await programs.run(program);
@@ -85,9 +88,63 @@ test('work is counted at the sizes of each run', async () => {
   await engine.dispose();
 });
 
+test('of small programs some runs are timed: as often as the share allows, and the first three', () => {
+  const [small, large] = [{}, {}] as [Program, Program];
+  const sampling = new Sampling(0.01, 0.001);
+  const timed = (program: Program, readings: number, plainMs: number, timedMs: number, runs: number): boolean[] =>
+    Array.from({ length: runs }, () => {
+      const wanted = sampling.wants(program);
+      sampling.ran(program, readings, wanted, wanted ? timedMs : plainMs);
+      return wanted;
+    });
+  const often = (list: readonly boolean[]) => list.filter(Boolean).length / list.length;
+  // 0.05 ms of readings in a run of 1 ms: one run in five at 1 %.
+  const seen = timed(small, 50, 1, 1.05, 2000);
+  assert.deepEqual(seen.slice(0, 4), [true, true, true, false], 'one to compare with');
+  assert.ok(often(seen.slice(100)) > 0.18 && often(seen.slice(100)) < 0.21, `${often(seen)}`);
+  assert.equal(often(timed(large, 50, 100, 100.05, 100)), 1);
+  // Timing that costs more than its readings is seen by comparison: 0.1 ms in 1.
+  assert.ok(often(timed({} as Program, 1, 1, 1.1, 3000)) < 0.12);
+  // A few that were late by accident do not end the sampling.
+  const busy = {} as Program;
+  assert.deepEqual(timed(busy, 1, 1, 100, 3), [true, true, true]);
+  assert.ok(often(timed(busy, 1, 1, 1.01, 100_000).slice(50_000)) > 0.1);
+});
+
+test('runs that were not timed count with their own costs and the times of the next one that was', async () => {
+  const { engine, programs, program } = await setUp(0);
+  const profile = new Profile([programs], { overhead: 0 });
+  for (const n of [40, 40, 40, 10, 20]) {
+    engine.setCell(rows, n);
+    await programs.run(program);
+  }
+  assert.deepEqual(
+    profile.runTimes().map((r) => r.timed),
+    [true, true, true, false, false],
+  );
+  const bytes = (run: number) => profile.events.slice(3 * run, 3 * run + 3).map((e) => e.bytes);
+  assert.deepEqual(
+    bytes(3),
+    bytes(0).map((b) => b / 4),
+  );
+  assert.deepEqual(
+    bytes(4),
+    bytes(0).map((b) => b / 2),
+  );
+  const ms = (run: number) => profile.events.slice(3 * run, 3 * run + 3).map((e) => e.ms);
+  assert.deepEqual([ms(3), ms(4)], [ms(2), ms(2)]);
+  const [all] = profile.totals('program');
+  assert.deepEqual([all!.calls, all!.timed], [15, 9]);
+  assert.ok(columnsFor(profile.totals('op'), false, 1).some((c) => c.head === 'timed'));
+  const { traceEvents } = JSON.parse(chromeTrace(profile)) as { traceEvents: TraceEvent[] };
+  const pieces = traceEvents.flatMap((e) => (e.ph === 'X' ? [e.cat] : []));
+  assert.deepEqual([pieces.filter((c) => c === 'small').length, pieces.filter((c) => c === 'run').length], [9, 2]);
+  await engine.dispose();
+});
+
 test('sums by op, section, layer and program are the same time', async () => {
   const { engine, programs, program } = await setUp(2);
-  const profile = new Profile(programs);
+  const profile = new Profile([programs], ALL);
   await programs.run(program);
   await programs.run(program);
   profile.roofline = { f32: 1e9, i8: 2e9, memory: 1 };
@@ -125,14 +182,16 @@ test('sums by op, section, layer and program are the same time', async () => {
   assert.ok(all!.balance > 0 && all!.balance <= 1);
   const threads = profile.threadTimes();
   assert.equal(threads.length, 2);
-  const table = textTable('op', profile.totals('op'), columnsFor(true, 2)).trimEnd().split('\n');
+  const table = textTable('op', profile.totals('op'), columnsFor(profile.totals('op'), true, 2))
+    .trimEnd()
+    .split('\n');
   assert.equal(new Set(table.map((l) => l.length)).size, 1, 'columns are aligned');
   await engine.dispose();
 });
 
 test('the trace is what Chrome and Perfetto read: complete events that do not overlap, on named tracks', async () => {
   const { engine, programs, program } = await setUp(2);
-  const profile = new Profile(programs);
+  const profile = new Profile([programs], ALL);
   for (let i = 0; i < 4; i++) await programs.run(program);
   const { traceEvents } = JSON.parse(chromeTrace(profile)) as { traceEvents: TraceEvent[] };
   const names = traceEvents.flatMap((e) => (e.ph === 'M' ? [`${e.name} ${e.args.name}`] : []));
@@ -152,7 +211,17 @@ test('the trace is what Chrome and Perfetto read: complete events that do not ov
 });
 
 test('the difference of two profiles: per call, of the whole, new and gone', () => {
-  const total = (key: string, calls: number, ms: number) => ({ key, calls, ms, waitMs: 0, balance: 1, macs: 0, bytes: 0, limitMs: 0 });
+  const total = (key: string, calls: number, ms: number) => ({
+    key,
+    calls,
+    timed: calls,
+    ms,
+    waitMs: 0,
+    balance: 1,
+    macs: 0,
+    bytes: 0,
+    limitMs: 0,
+  });
   const lines = diffTable(
     [total('a', 10, 10), total('old', 1, 10)],
     [total('a', 20, 10), total('new', 1, 1), total('tiny', 1, 1e-4)],
@@ -170,7 +239,7 @@ test('the difference of two profiles: per call, of the whole, new and gone', () 
 
 test('the page holds its data and escapes names', async () => {
   const { engine, programs, program } = await setUp(0);
-  const profile = new Profile(programs);
+  const profile = new Profile([programs], ALL);
   await programs.run(program);
   profile.roofline = { f32: 1, i8: 2, memory: 1 };
   const html = htmlReport(profile, { title: '<t>', facts: ['a & b'], chartSource: '/* </script> */' });

@@ -101,7 +101,10 @@ for (const name of ['llama-q4_0', 'phi2-unfused-f32', 'qwen2-q8_0', 'stablelm-q8
 test('a profile sees the records of all stages; a stop between two of them ends the run', async () => {
   await withModel('llama-q4_0', { stageBytes: 1 }, {}, async (session, engine) => {
     const seen: number[] = [];
-    session.programs.observer = (_, program, { times }) => seen.push(program.count - times![0]!.work.length);
+    session.programs.observer = {
+      timed: () => true,
+      ran: (_, program, { times }) => void seen.push(program.count - times![0]!.work.length),
+    };
     await session.prefill([1, 20, 31]);
     assert.deepEqual(seen, [0]);
     session.programs.observer = undefined;

@@ -78,7 +78,7 @@ test('budgets share the packed weights: nothing is read or packed again, and a b
       return install(plan);
     };
     const programs: Program[] = [];
-    llava.vision.observer = (_, program) => void programs.push(program);
+    llava.vision.observer = { timed: () => false, ran: (_, program) => void programs.push(program) };
     for (const visualTokens of [1, 9, 16, 9]) await llava.embedImage(pattern(20, 20 + programs.length), { visualTokens });
     assert.equal(reads, 0);
     assert.ok(packs.has('mqt m=9') && !packs.has('pack'), [...packs].join());

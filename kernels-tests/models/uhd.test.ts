@@ -68,7 +68,7 @@ test('a picture takes no more memory than its largest slice', () =>
     await using llava = await Llava.load(dir, { threads: 0 });
     const encode = async (width: number, height: number, slices: number) => {
       const programs: Program[] = [];
-      llava.vision.observer = (_, program) => void programs.push(program);
+      llava.vision.observer = { timed: () => false, ran: (_, program) => void programs.push(program) };
       await llava.embedImage(pattern(width, height), { preResize: null, slices });
       const records = [...new Set(programs)].reduce((n, p) => n + p.count * RECORD_BYTES, 0);
       return { runs: programs.length, arena: Math.max(...programs.map((p) => p.plan.arenaBytes)), records, used: llava.engine.heap.used };

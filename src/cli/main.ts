@@ -88,6 +88,11 @@ asking(program.command('run').description('answer a question about a picture (or
 
 asking(program.command('profile').description('answer a question and show where the time went'))
   .addOption(new Option('--by <group>', 'what the table sums up').choices(['op', 'layer', 'section', 'program']).default('op'))
+  .option(
+    '--overhead <percent>',
+    'time that timing may take: of programs that it would slow down by more some runs are timed; default: 1; 1000: time all',
+    (v) => number('--overhead')(v) / 100,
+  )
   .option('--html <file>', 'write a page with charts')
   .option('--trace <file>', 'write a Chrome trace (opens in Perfetto)')
   .option('--save <file>', 'write the sums, to compare with later')

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { InputError } from '../errors.ts';
 import { diffTable, type SavedProfile } from '../profile/diff.ts';
 import type { ExpertLoads } from '../profile/experts.ts';
-import type { Grouping, Profile } from '../profile/profile.ts';
+import { type Grouping, OVERHEAD, type Profile } from '../profile/profile.ts';
 import { htmlReport } from '../profile/report.ts';
 import { measureRoofline, rooflineUrl } from '../profile/roofline.ts';
 import { columnsFor, textTable } from '../profile/table.ts';
@@ -18,6 +18,8 @@ export interface ProfileOptions {
   readonly profile?: boolean;
   /** What the table sums up; default op. */
   readonly by?: Grouping;
+  /** Share of a program's time that timing may take. */
+  readonly overhead?: number;
   /** File for a Chrome trace. */
   readonly trace?: string;
   /** File for a page with charts. */
@@ -39,7 +41,12 @@ export async function report(p: Profile, build: Build, o: ProfileOptions, facts:
   const { f32, i8, memory } = p.roofline;
   if (o.diff) process.stderr.write(diffTable(await saved(o.diff), p.totals('op')));
   else {
-    process.stderr.write(textTable(o.by ?? 'op', p.totals(o.by ?? 'op'), columnsFor(true, p.threads)));
+    const totals = p.totals(o.by ?? 'op');
+    process.stderr.write(textTable(o.by ?? 'op', totals, columnsFor(totals, true, p.threads)));
+    if (totals.some((t) => t.timed < t.calls))
+      process.stderr.write(
+        `timed: calls whose time was taken; the others count as the next one that was (--overhead ${100 * (o.overhead ?? OVERHEAD)} %)\n`,
+      );
     process.stderr.write(
       `roof per thread: ${i8.toFixed(1)} GMAC/s of 8 bits, ${f32.toFixed(1)} of f32, ${memory.toFixed(1)} GB/s from memory\n`,
     );

@@ -71,7 +71,10 @@ export async function run(question: string | undefined, o: RunOptions): Promise<
       signal: controller.signal,
     });
     const loadMs = performance.now() - started;
-    const profiling = o.profile || o.trace ? new Profile(llava.programs, llava.vision) : undefined;
+    const profiling =
+      o.profile || o.trace
+        ? new Profile([llava.programs, llava.vision], o.overhead === undefined ? {} : { overhead: o.overhead })
+        : undefined;
     // Loaded only where it is asked for: jimp is large.
     const drawings = o.explain === undefined ? undefined : new (await import('./explain.ts')).Drawings();
     const before = o.state === undefined ? [] : await llava.restoreState(await readFile(o.state));

@@ -14,8 +14,8 @@ export interface ReportData {
   readonly threads: readonly { readonly work: number; readonly wait: number }[];
   /** Each op with multiply-adds as a point: multiply-adds per byte, GMAC/s. */
   readonly points: readonly { readonly key: string; readonly x: number; readonly y: number; readonly kind: 'i8' | 'f32' }[];
-  /** Milliseconds of each run of the programs that ran often. */
-  readonly runs: readonly { readonly program: string; readonly ms: readonly number[] }[];
+  /** Timed runs of the programs that ran often: number of the run, milliseconds. */
+  readonly runs: readonly { readonly program: string; readonly points: readonly { readonly x: number; readonly y: number }[] }[];
 }
 
 export type Kind = 'matmul' | 'attention' | 'others';
@@ -73,7 +73,12 @@ function points(profile: Profile): ReportData['points'] {
 }
 
 function runTimes(profile: Profile): ReportData['runs'] {
-  const runs = new Map<string, number[]>();
-  for (const { program, ms } of profile.runTimes()) runs.set(program, [...(runs.get(program) ?? []), ms]);
-  return [...runs].filter(([, ms]) => ms.length >= OFTEN).map(([program, ms]) => ({ program, ms }));
+  const runs = new Map<string, { count: number; points: { x: number; y: number }[] }>();
+  for (const { program, ms, timed } of profile.runTimes()) {
+    const r = runs.get(program) ?? { count: 0, points: [] };
+    runs.set(program, r);
+    r.count++;
+    if (timed) r.points.push({ x: r.count, y: ms });
+  }
+  return [...runs].filter(([, { points }]) => points.length >= OFTEN).map(([program, { points }]) => ({ program, points }));
 }

@@ -1,5 +1,6 @@
-// Where the time goes: per op, per layer and per thread, from the times of every record that the runner took, and the costs that the graph
-// knows. While a run lasts only numbers are kept; sums are made when somebody asks.
+// Where the time goes: per op, per layer and per thread, from the times of records that the runner took, and the costs that the graph
+// knows. While a run lasts only numbers are kept; sums are made when somebody asks. Of small programs only some runs are timed (Sampling):
+// the others count with their own costs and the times of the next run that was.
 
 import type { SizeOf } from '../graph/op.ts';
 import type { Cell } from '../graph/tensor.ts';
@@ -8,9 +9,12 @@ import type { Programs } from '../runtime/programs.ts';
 import type { RunResult } from '../runtime/runner.ts';
 import type { ThreadTimes } from '../runtime/timed.ts';
 import type { Roofline } from './roofline.ts';
+import { Sampling } from './sampling.ts';
 
 /** One record of one run. */
 export interface Event {
+  /** Whether its run was timed. */
+  readonly timed: boolean;
   readonly program: string;
   readonly section: string;
   readonly op: string;
@@ -30,6 +34,8 @@ export interface Event {
 export interface Total {
   readonly key: string;
   readonly calls: number;
+  /** Calls whose time was taken. */
+  readonly timed: number;
   readonly ms: number;
   /** Part of `ms`: waiting for other threads. */
   readonly waitMs: number;
@@ -48,9 +54,15 @@ interface Run {
   readonly program: Program;
   readonly name: string;
   readonly start: number;
-  readonly times: readonly ThreadTimes[];
-  readonly sizes: Int32Array;
+  /** As long as the caller waited. */
+  readonly ms: number;
+  /** Undefined: was not timed. */
+  readonly times: readonly ThreadTimes[] | undefined;
+  readonly sizes: readonly number[];
 }
+
+/** Share of a program's time that reading the clock may take. */
+export const OVERHEAD = 0.01;
 
 export class Profile {
   /** Peaks of one thread, for shares of what is possible. */
@@ -62,11 +74,17 @@ export class Profile {
   #events: Event[] = [];
   /** Runs that `#events` holds. */
   #summed = 0;
+  readonly #sampling: Sampling;
 
-  /** Attaches itself: from now on every run is timed record by record. */
-  constructor(...programs: readonly Programs[]) {
+  /** Attaches itself. `overhead`: share of a program's time that timing its records may take; Infinity times every run. */
+  constructor(programs: readonly Programs[], { overhead = OVERHEAD }: { readonly overhead?: number } = {}) {
     this.#programs = new Set(programs);
-    for (const p of this.#programs) p.observer = (name, program, result, ms) => this.#observe(p, name, program, result, ms);
+    this.#sampling = new Sampling(overhead);
+    for (const p of this.#programs)
+      p.observer = {
+        timed: (program) => this.#sampling.wants(program),
+        ran: (name, program, result, ms) => this.#observe(p, name, program, result, ms),
+      };
   }
 
   /** Back to plain runs. */
@@ -76,13 +94,16 @@ export class Profile {
 
   /** All records so far, in the order of the runs. */
   get events(): readonly Event[] {
-    for (; this.#summed < this.#runs.length; this.#summed++) this.#events.push(...this.#eventsOf(this.#runs[this.#summed]!));
+    if (this.#summed < this.#runs.length) {
+      this.#events = this.#sum();
+      this.#summed = this.#runs.length;
+    }
     return this.#events;
   }
 
   /** Threads of the runs. */
   get threads(): number {
-    return Math.max(1, ...this.#runs.map((r) => r.times.length));
+    return this.#runs.reduce((n, r) => Math.max(n, r.times?.length ?? 1), 1);
   }
 
   /** Sums by op, by section, by layer (the first part of a section), or by program, most time first. */
@@ -110,24 +131,43 @@ export class Profile {
     return sums;
   }
 
-  /** Milliseconds of every run, in order: what the threads took, the way there and back left out. */
-  runTimes(): { program: string; ms: number }[] {
+  /** Every run, in order, begun `start` milliseconds after the profile: what the threads took, or where it was not timed the caller's wait. */
+  runTimes(): { program: string; start: number; ms: number; timed: boolean }[] {
     const sum = (x: Float64Array) => x.reduce((n, v) => n + v, 0);
-    return this.#runs.map(({ name, times }) => ({ program: name, ms: mean(times.map((t) => sum(t.work) + sum(t.wait))) }));
+    return this.#runs.map(({ name, start, ms, times }) => ({
+      program: name,
+      start,
+      ms: times ? mean(times.map((t) => sum(t.work) + sum(t.wait))) : ms,
+      timed: times !== undefined,
+    }));
   }
 
-  #observe({ engine }: Programs, name: string, program: Program, { ran, times }: RunResult, ms: number): void {
-    if (!times || ran < program.count) return;
+  #observe(programs: Programs, name: string, program: Program, { ran, times }: RunResult, ms: number): void {
+    if (ran < program.count) return;
+    this.#sampling.ran(program, readingsOf(programs, program), times !== undefined, ms);
     let cells = this.#cells.get(program);
     if (!cells) {
       cells = cellsOf(program);
       this.#cells.set(program, cells);
     }
-    const sizes = Int32Array.from(cells, (c) => engine.getCell(c));
-    this.#runs.push({ program, name, start: performance.now() - this.#began - ms, times, sizes });
+    const sizes = cells.map((c) => programs.engine.getCell(c));
+    this.#runs.push({ program, name, start: performance.now() - this.#began - ms, ms, times, sizes });
   }
 
-  #eventsOf({ program, name, start, times, sizes }: Run): Event[] {
+  /** A run that was not timed has the times of the program's next one that was, at the end those of the last. */
+  #sum(): Event[] {
+    const next = new Map<Program, readonly ThreadTimes[]>();
+    for (const { program, times } of this.#runs) if (times) next.set(program, times);
+    const events: Event[][] = [];
+    for (const run of [...this.#runs].reverse()) {
+      if (run.times) next.set(run.program, run.times);
+      const times = next.get(run.program);
+      if (times) events.push(this.#eventsOf(run, times));
+    }
+    return events.reverse().flat();
+  }
+
+  #eventsOf({ program, name, start, times: taken, sizes }: Run, times: readonly ThreadTimes[]): Event[] {
     const cells = this.#cells.get(program)!;
     const size: SizeOf = (d) => (typeof d === 'number' ? d : sizes[cells.indexOf(d)]!);
     let at = start;
@@ -135,6 +175,7 @@ export class Profile {
       const wait = times.map((t) => t.wait[i]!);
       const ms = times.map((t, k) => t.work[i]! + wait[k]!);
       const event: Event = {
+        timed: taken !== undefined,
         program: name,
         section: n.section,
         op: n.op.name,
@@ -149,6 +190,9 @@ export class Profile {
     });
   }
 }
+
+/** Readings of the clock by one thread in a timed run: after each record, and where threads meet after each wait. */
+const readingsOf = ({ engine }: Programs, program: Program): number => (engine.threads > 1 ? 2 : 1) * program.count + 1;
 
 /** The cells that the costs of a program look at. */
 function cellsOf(program: Program): Cell[] {
@@ -165,6 +209,7 @@ function cellsOf(program: Program): Cell[] {
 
 class Sum {
   #calls = 0;
+  #timed = 0;
   #ms = 0;
   #waitMs = 0;
   #slowestMs = 0;
@@ -175,6 +220,7 @@ class Sum {
   add(e: Event, roofline: Roofline | undefined): void {
     const wait = mean(e.wait);
     this.#calls++;
+    if (e.timed) this.#timed++;
     this.#ms += mean(e.ms);
     this.#waitMs += wait;
     this.#slowestMs += Math.max(...e.ms.map((ms, i) => ms - e.wait[i]!));
@@ -188,6 +234,7 @@ class Sum {
     return {
       key,
       calls: this.#calls,
+      timed: this.#timed,
       ms: this.#ms,
       waitMs: this.#waitMs,
       balance: this.#slowestMs > 0 ? work / this.#slowestMs : 1,

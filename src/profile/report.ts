@@ -67,7 +67,7 @@ const peaks = (r: Roofline, threads: number): string =>
   `peaks of one thread, measured after the run: ${r.i8.toFixed(1)} GMAC/s (8 bits), ${r.f32.toFixed(1)} GMAC/s (f32), ${r.memory.toFixed(1)} GB/s from memory${threads > 1 ? `; the roof of ${threads} threads is ${threads} times that` : ''}`;
 
 function tableRows(totals: readonly Total[], roofline: boolean, threads: number): string {
-  const columns = columnsFor(roofline, threads);
+  const columns = columnsFor(totals, roofline, threads);
   const all = totals.reduce((n, t) => n + t.ms, 0);
   const head = `<tr><th>operation${columns.map((c) => `<th title="${escaped(c.about)}">${c.head}`).join('')}</tr>`;
   const rows = totals.map((t) => `<tr><td>${escaped(t.key)}${columns.map((c) => `<td>${c.text(t, all)}`).join('')}</tr>`);
@@ -104,10 +104,9 @@ draw('threads', {
 if (data.runs.length) draw('runs', {
   type: 'line',
   data: {
-    labels: Array.from({ length: Math.max(...data.runs.map((r) => r.ms.length)) }, (_, i) => i + 1),
-    datasets: data.runs.map((r, i) => ({ ...set(r.program, r.ms, Object.values(colors)[i % 3]), pointRadius: r.ms.length > 60 ? 0 : 2, borderWidth: 1.5 })),
+    datasets: data.runs.map((r, i) => ({ ...set(r.program, r.points, Object.values(colors)[i % 3]), pointRadius: r.points.length > 60 ? 0 : 2, borderWidth: 1.5 })),
   },
-  options: { scales: { x: { title: { display: true, text: 'run' } }, y: { beginAtZero: true, title: { display: true, text: ms } } } },
+  options: { scales: { x: { type: 'linear', title: { display: true, text: 'run' } }, y: { beginAtZero: true, title: { display: true, text: ms } } } },
 });
 if (peaks && data.points.length) {
   const xs = data.points.map((p) => p.x);

@@ -42,9 +42,16 @@ const THREADS: readonly Column[] = [
   { head: 'wait', about: 'share of the time that threads wait for others at barriers', text: (t) => percent(t.waitMs, t.ms) },
 ];
 
-/** The columns that mean something: shares of the roofline where there is one, balance where there are threads. */
-export const columnsFor = (roofline: boolean, threads: number): Column[] => [
+const TIMED: Column = {
+  head: 'timed',
+  about: 'calls whose time was taken, so that the clock costs little; the others count as the next one that was',
+  text: (t) => String(t.timed),
+};
+
+/** The columns that mean something: timed calls where they are not all, shares of the roofline where there is one, balance where there are threads. */
+export const columnsFor = (totals: readonly Total[], roofline: boolean, threads: number): Column[] => [
   ...ALWAYS,
+  ...(totals.some((t) => t.timed < t.calls) ? [TIMED] : []),
   ...(roofline ? [ROOF] : []),
   ...(threads > 1 ? THREADS : []),
 ];

@@ -30,9 +30,13 @@ export function chromeTrace(profile: Profile): string {
   for (let tid = 0; tid < profile.threads; tid++)
     traceEvents.push({ ph: 'M', name: 'thread_name', pid, tid, args: { name: `thread ${tid}` } });
 
+  // Runs that were not timed are one piece.
+  for (const { program, start, ms, timed } of profile.runTimes())
+    if (!timed) traceEvents.push({ ph: 'X', name: `${program}, ops not timed`, cat: 'run', pid, tid: 0, ts: us(start), dur: us(ms) });
+
   // Between barriers threads go their own ways: each track has its own time.
   const ends: number[] = [];
-  for (const e of profile.events) {
+  for (const e of profile.events.filter((e) => e.timed)) {
     e.ms.forEach((ms, tid) => {
       const start = Math.max(e.start, ends[tid] ?? 0);
       const work = ms - e.wait[tid]!;

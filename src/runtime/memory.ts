@@ -23,6 +23,7 @@ export class Memory {
   readonly #memory: WebAssembly.Memory;
   #stage = 0;
   #bytes: Uint8Array;
+  #words: Int32Array = new Int32Array(0);
   readonly #fixed: Map<Storage, number> = new Map();
   /** Addresses in each table of pages. */
   readonly #pages: Map<Storage, number[]> = new Map();
@@ -137,11 +138,19 @@ export class Memory {
   }
 
   setCell(cell: Cell, value: number): void {
-    this.words(this.cell(cell), 1)[0] = value;
+    const i = this.cell(cell) >>> 2;
+    this.#wordsTo(i)[i] = value;
   }
 
   getCell(cell: Cell): number {
-    return this.words(this.cell(cell), 1)[0]!;
+    const i = this.cell(cell) >>> 2;
+    return this.#wordsTo(i)[i]!;
+  }
+
+  /** A view that holds word `i`. Views cost more than what is done with cells at each run; an older one is too short, or empty, if not right. */
+  #wordsTo(i: number): Int32Array {
+    if (i >= this.#words.length) this.#words = new Int32Array(this.bytes.buffer);
+    return this.#words;
   }
 
   /** Address of the word of a cell; a constant shares one word with all its equals. */
@@ -199,6 +208,7 @@ export class Memory {
     this.#pages.clear();
     this.#programs.clear();
     this.#bytes = new Uint8Array(0);
+    this.#words = new Int32Array(0);
   }
 
   #fit(region: { address: number; bytes: number }, bytes: number, what: string): boolean {

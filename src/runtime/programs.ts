@@ -18,7 +18,12 @@ export interface Spent {
 }
 
 /** Sees every run: the profiler. */
-export type RunObserver = (name: string, program: Program, result: RunResult, ms: number) => void;
+export interface RunObserver {
+  /** Whether the next run of a program is to be timed record by record. */
+  timed(program: Program): boolean;
+  /** After a run; `ms`: as long as the caller waited. */
+  ran(name: string, program: Program, result: RunResult, ms: number): void;
+}
 
 /** Programs kept by name. Variants have one for every budget or size of slice that a request asks for: hundreds, in a server's life. */
 const KEPT = 32;
@@ -28,7 +33,6 @@ export class Programs {
   readonly #weights: readonly Weights[];
   readonly #known: Map<string, Program> = new Map();
   readonly #loaded: Map<Memory, Set<WeightUse>> = new Map();
-  /** When set, runs take the time of each record. */
   observer: RunObserver | undefined;
 
   constructor(engine: Engine, weights: readonly Weights[]) {
@@ -81,9 +85,9 @@ export class Programs {
     signal?.addEventListener('abort', stop, { once: true });
     const start = performance.now();
     try {
-      const result = await this.engine.run(program, this.observer !== undefined);
+      const result = await this.engine.run(program, this.observer?.timed(program));
       const ms = performance.now() - start;
-      this.observer?.(program.plan.graph.name, program, result, ms);
+      this.observer?.ran(program.plan.graph.name, program, result, ms);
       signal?.throwIfAborted();
       if (result.ran < program.count)
         throw new PumiceError('stopped', `${program.plan.graph.name}: was stopped after ${result.ran} of ${program.count} operations`);

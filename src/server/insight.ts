@@ -25,7 +25,7 @@ export interface InsightResult {
 
 /** Watches the next answer of a model. */
 export function insight(llava: Llava): Insight {
-  const profile = new Profile(llava.programs, llava.vision);
+  const profile = new Profile([llava.programs, llava.vision]);
   const views: InsightResult['views'][number][] = [];
   return {
     explain(picture, _image, { name, window, grid, attention, kept }) {
