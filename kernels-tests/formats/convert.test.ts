@@ -11,6 +11,7 @@ import type { GgufContent } from '../../src/convert/content.ts';
 import { asPair, ggufContent, inMix, requantized } from '../../src/convert/fromGguf.ts';
 import { readImatrix } from '../../src/convert/imatrix.ts';
 import { mixOf, typeInMix } from '../../src/convert/mix.ts';
+import { ggufStream } from '../../src/convert/write.ts';
 import { FormatError, InputError } from '../../src/errors.ts';
 import { dequantize } from '../../src/formats/dequantize.ts';
 import { type GgufFile, openGguf } from '../../src/formats/gguf.ts';
@@ -18,6 +19,7 @@ import { ggufHead } from '../../src/formats/ggufWriter.ts';
 import { bufferSource } from '../../src/formats/source.ts';
 import { written } from '../../src/golden/convert.ts';
 import { Llava } from '../../src/index.ts';
+import { nodePlatform } from '../../src/runtime/node.ts';
 import { fileSource, localFolder } from '../../src/runtime/nodeFiles.ts';
 import { tokenizerFromGguf } from '../../src/tokenizer/gguf.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
@@ -103,6 +105,39 @@ test('metadata of every type pass through unchanged', async () => {
       plain(file.metadata).filter(([key]) => key !== 'general.alignment'),
     );
     await file.close();
+  }
+});
+
+test('a stream of any length: pieces of 4 MiB at most, one read ahead', async () => {
+  const MOST = 2 ** 22;
+  for (const type of ['f16', 'q4_k'] as const) {
+    for (const rows of [700, 1500]) {
+      const info = { name: 'w', type: 'f16', shape: [rows, 4096], bytes: 2 * rows * 4096 } as const;
+      const reads: number[] = [];
+      const files = {
+        name: 'zeros',
+        tensors: new Map([['w', info]]),
+        readInto: async (_: unknown, target: Uint8Array) => void reads.push(target.length),
+        close: async () => {},
+      };
+      const { bytes, pieces } = ggufStream({ metadata: new Map(), tensors: [{ ...info, type, files, parts: [info] }] }, nodePlatform);
+      let written = 0;
+      let ahead = 0;
+      let count = 0;
+      for await (const piece of pieces()) {
+        assert.ok(piece.length <= MOST, `${piece.length} bytes written at once`);
+        written += piece.length;
+        // The first piece is the file's head.
+        ahead = Math.max(ahead, reads.length - count++);
+      }
+      assert.equal(written, bytes);
+      assert.equal(
+        reads.reduce((a, b) => a + b),
+        info.bytes,
+      );
+      assert.ok(reads.length >= info.bytes / MOST && Math.max(...reads) <= MOST, `reads of ${reads.join(', ')} bytes`);
+      assert.equal(ahead, 1, 'pieces that wait beside the one that is written');
+    }
   }
 });
 

@@ -49,23 +49,35 @@ async function* converted(quantizer: Quantizer, tensor: OutTensor, part: TensorI
   const experts = (tensor.importance?.length ?? cols) / cols / tensor.parts.length;
   const most = Math.max(unit, Math.floor(PIECE / rowBytes / unit) * unit);
   const each = rows / experts;
-  for (let row = 0, here = 0; row < rows; row += here) {
-    here = Math.min(most, rows - row, each - (row % each));
-    const expert = at + Math.floor(row / each);
-    const importance = tensor.importance?.subarray(expert * cols, (expert + 1) * cols) ?? null;
-    let bytes = new Uint8Array(here * rowBytes);
+  const same = part.type === tensor.type;
+
+  const read = async (row: number) => {
+    const end = Math.min(row + most, rows, row + each - (row % each));
+    let bytes = new Uint8Array((end - row) * rowBytes);
     await tensor.files.readInto(part, bytes, row * rowBytes);
     if (tensor.interleave !== undefined) bytes = interleaved(bytes, rowBytes, unit);
-    if (part.type === tensor.type) {
-      yield bytes;
-      continue;
-    }
+    return { row, end, bytes, values: same ? null : dequantize(part.type, bytes) };
+  };
+  const write = async ({ row, bytes, values }: Awaited<ReturnType<typeof read>>) => {
+    if (values === null) return bytes;
+    const expert = at + Math.floor(row / each);
+    const importance = tensor.importance?.subarray(expert * cols, (expert + 1) * cols) ?? null;
     try {
-      yield await quantizer.quantize(tensor.type, dequantize(part.type, bytes), cols, importance);
+      return await quantizer.quantize(tensor.type, values, cols, importance);
     } catch (error) {
       if (!(error instanceof PumiceError)) throw error;
       throw new FormatError(error.code, `${tensor.files.name}: ${part.name}, from row ${row} on: ${error.message}`, { cause: error });
     }
+  };
+
+  // While the threads quantize a piece, the next one is read.
+  for (let piece = rows > 0 ? await read(0) : null; piece !== null; ) {
+    const written = write(piece);
+    const next: ReturnType<typeof read> | null = piece.end < rows ? read(piece.end) : null;
+    // What fails here is told when it is waited for: that may be never.
+    next?.catch(() => {});
+    yield await written;
+    piece = await next;
   }
 }
 

@@ -198,10 +198,10 @@ let halves: Float32Array | undefined;
 
 /** The plain types in bulk: a call for each value would cost more than all else that is done with large tensors. */
 function plainValues(type: Plain, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  if (type === 'f32') return new Float32Array(new Uint8Array(bytes).buffer);
   // A copy is aligned.
-  const own = new Uint8Array(bytes).buffer;
-  if (type === 'f32') return new Float32Array(own);
-  const words = new Uint16Array(own);
+  const { buffer, byteOffset, length } = bytes.byteOffset % 2 === 0 ? bytes : new Uint8Array(bytes);
+  const words = new Uint16Array(buffer, byteOffset, length / 2);
   if (type === 'bf16') {
     const bits = new Uint32Array(words.length);
     for (let i = 0; i < words.length; i++) bits[i] = words[i]! << 16;
