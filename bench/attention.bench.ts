@@ -42,18 +42,20 @@ function over(
 const types: readonly KvType[] = ['kv-f32', 'kv-f16', 'kv-q8'];
 
 export const cases: readonly Case[] = [
-  {
-    name: 'CLIP-L/336, 577 rows, with kvWrite',
-    bound: 'f32',
-    graph: (g) => {
-      const [q, k, v] = [g.input('q', 'f32', [577, 1024]), g.input('k', 'f32', [577, 1024]), g.input('v', 'f32', [577, 1024])];
-      const cache = kvCache(g, 'cache', 'kv-f32', 16, 577, 64);
-      g.addAll(kvWrite, [k, v, cache.k, cache.v], { heads: 16, dim: 64, at: 0 });
-      return [
-        g.add(attention, [q, cache.k, cache.v], { heads: 16, kvHeads: 16, dim: 64, scale: 0.125, causal: false, past: 0, keys: 577 }),
-      ];
-    },
-  },
+  ...(['kv-f32', 'kv-i16'] as const).map(
+    (dtype): Case => ({
+      name: `CLIP-L/336, 577 rows, with kvWrite, ${dtype}`,
+      bound: 'f32',
+      graph: (g) => {
+        const [q, k, v] = [g.input('q', 'f32', [577, 1024]), g.input('k', 'f32', [577, 1024]), g.input('v', 'f32', [577, 1024])];
+        const cache = kvCache(g, 'cache', dtype, 16, 577, 64);
+        g.addAll(kvWrite, [k, v, cache.k, cache.v], { heads: 16, dim: 64, at: 0 });
+        return [
+          g.add(attention, [q, cache.k, cache.v], { heads: 16, kvHeads: 16, dim: 64, scale: 0.125, causal: false, past: 0, keys: 577 }),
+        ];
+      },
+    }),
+  ),
   ...types.flatMap((t) => [
     causal('Vicuna-7B, 2 heads', t, [2, 2, 128], 512, 0),
     causal('Vicuna-7B, 2 heads', t, [2, 2, 128], 512, 1536),

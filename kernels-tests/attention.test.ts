@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { columns, fixedTensor, newCell } from '../src/graph/graph.ts';
-import { fixedKv, type Kv, type KvType, kvCache, pagedKv, setKvRows } from '../src/graph/kv.ts';
+import { fixedKv, type Kv, type KvType, kvCache, pagedKv, setKvRows, type WholeKvType } from '../src/graph/kv.ts';
 import { type AttentionParams, attention } from '../src/graph/ops/attention.ts';
 import { kvWrite } from '../src/graph/ops/kvWrite.ts';
 import type { Engine } from '../src/runtime/engine.ts';
-import { close, engines, given, random, runGraph } from './harness.ts';
+import { close, engines, type Given, given, random, runGraph } from './harness.ts';
 
 interface Case {
   readonly heads: number;
@@ -47,14 +47,29 @@ function reference(
 /** q like a trained model's: some scores stand out, so the softmax is neither flat nor one-hot. */
 const queries = (n: number, seed: number): Float32Array => random(n, seed).map((x) => 6 * x);
 
-/** Errors for |v| <= 1: f16 and q8 mostly change the scores, by the rounding of k times |q|. */
-const tolerance: Record<KvType, number> = { 'kv-f32': 3e-6, 'kv-f16': 2e-3, 'kv-q8': 0.03 };
-const types: readonly KvType[] = ['kv-f32', 'kv-f16', 'kv-q8'];
+/** Errors for |v| <= 1: f16 and integers mostly change the scores, by the rounding of k times |q|. */
+const tolerance: Record<KvType | WholeKvType, number> = { 'kv-f32': 3e-6, 'kv-f16': 2e-3, 'kv-q8': 0.03, 'kv-i16': 3e-3 };
+const types = ['kv-f32', 'kv-f16', 'kv-q8', 'kv-i16'] as const;
 const bits = new Map<string, Float32Array>();
 const sameBits = (key: string, y: Float32Array): void => {
   assert.deepEqual(new Uint8Array(y.buffer), new Uint8Array((bits.get(key) ?? y).buffer), `${key}: bits differ from the first build`);
   bits.set(key, y);
 };
+
+/** Every row sees all keys: q f32 [rows, heads * dim] or the last columns of a wider matrix, k and v f32 [keys, kvHeads * dim]. */
+function whole(engine: Engine, dtype: KvType | WholeKvType, c: Case, q: Given, k: Given, v: Given): Float32Array {
+  const { heads, kvHeads, dim } = c;
+  const keys = k.shape[0]!;
+  const r = runGraph(engine, [q, k, v], (g, [tq, tk, tv]) => {
+    const cache = kvCache(g, 'cache', dtype, kvHeads, keys, dim);
+    g.addAll(kvWrite, [tk!, tv!, cache.k, cache.v], { heads: kvHeads, dim, at: 0 });
+    const window = columns(tq!, q.shape[1]! - heads * dim, heads * dim);
+    return [g.add(attention, [window, cache.k, cache.v], { ...c, scale: dim ** -0.5, causal: false, past: 0, keys })];
+  });
+  const y = r.read();
+  r.done();
+  return y;
+}
 
 /** A cache full of NaN: what lies beyond the written rows must not matter. */
 function poisoned(engine: Engine, dtype: KvType, kvHeads: number, capacity: number, dim: number): Kv {
@@ -116,6 +131,7 @@ for (const { name, engine } of await engines()) {
       [1, 1, 128, 70, 64],
       [1, 1, 256, 2, 65],
       [2, 2, 7, 3, 19],
+      [1, 1, 36, 5, 577],
     ] as const) {
       test(`attention ${name} ${dtype} ${heads}/${kvHeads} x ${dim}, ${rows} rows over ${keys} keys`, () => {
         const [q, k, v] = [queries(rows * heads * dim, 1), random(keys * kvHeads * dim, 2), random(keys * kvHeads * dim, 3)];
@@ -123,25 +139,8 @@ for (const { name, engine } of await engines()) {
         // q is a window of a wider matrix; the cache lies in the poisoned arena.
         const wide = new Float32Array(rows * (heads * dim + 3));
         for (let r = 0; r < rows; r++) wide.set(q.subarray(r * heads * dim, (r + 1) * heads * dim), r * (heads * dim + 3) + 3);
-        const r = runGraph(
-          engine,
-          [given(wide, rows, heads * dim + 3), given(k, keys, kvHeads * dim), given(v, keys, kvHeads * dim)],
-          (g, [tq, tk, tv]) => {
-            const cache = kvCache(g, 'cache', dtype, kvHeads, keys, dim);
-            g.addAll(kvWrite, [tk!, tv!, cache.k, cache.v], { heads: kvHeads, dim, at: 0 });
-            return [
-              g.add(attention, [columns(tq!, 3, heads * dim), cache.k, cache.v], {
-                ...shape,
-                scale: dim ** -0.5,
-                causal: false,
-                past: 0,
-                keys,
-              }),
-            ];
-          },
-        );
-        const y = r.read();
-        r.done();
+        const [tk, tv] = [given(k, keys, kvHeads * dim), given(v, keys, kvHeads * dim)];
+        const y = whole(engine, dtype, shape, given(wide, rows, heads * dim + 3), tk, tv);
         close(
           y,
           reference(q, k, v, shape, () => [0, keys]),
@@ -152,6 +151,7 @@ for (const { name, engine } of await engines()) {
       });
     }
 
+    if (dtype === 'kv-i16') continue;
     for (const c of [
       { heads: 2, kvHeads: 2, dim: 64 },
       { heads: 6, kvHeads: 2, dim: 20 },
@@ -198,6 +198,26 @@ test('attention of a large range: one key takes all, no overflow', async () => {
   }
 });
 
+test('attention in 16 bits: largest integers do not overflow, a flat softmax keeps its small weights', async () => {
+  const [dim, keys] = [256, 1000];
+  const c = { heads: 1, kvHeads: 1, dim };
+  const matrix = (x: Float32Array) => given(x, x.length / dim, dim);
+  const full = (rows: number, value: number) => matrix(new Float32Array(rows * dim).fill(value));
+  const v = random(keys * dim, 8);
+  const mean = new Float64Array(dim);
+  v.forEach((x, i) => {
+    mean[i % dim]! += x / keys;
+  });
+  const one = new Float32Array(keys * dim).fill(1, 500 * dim, 501 * dim);
+  for (const { engine } of await engines()) {
+    const attend = (q: number, k: Given, v: Given) => whole(engine, 'kv-i16', c, full(1, q), k, v);
+    close(attend(3, full(keys, 1), full(keys, 1)), new Float32Array(dim).fill(1), 3e-6, 0, 'ones');
+    close(attend(3, full(keys, 1), matrix(v)), mean, 1e-4, 0, 'flat');
+    close(attend(30, matrix(one), matrix(v)), v.subarray(500 * dim, 501 * dim), 6e-4, 0, 'one key takes all');
+    close(attend(3, full(keys, 1), full(keys, 0)), new Float32Array(dim), 0, 0, 'zeros');
+  }
+});
+
 test('attention names what does not fit', () => {
   const q = fixedTensor('q', 'f32', [2, 64]);
   const { k, v } = fixedKv('cache', 'kv-f16', 2, 16, 16);
@@ -206,6 +226,8 @@ test('attention names what does not fit', () => {
     () => attention.outputs([q, k, v], { ...base, causal: false, keys: 17 }),
     /more keys than the cache holds: got 17 for cache keys kv-f16\[2, 16, 16\]/,
   );
+  const i16 = Object.values(fixedKv('whole', 'kv-i16', 2, 16, 16));
+  assert.throws(() => attention.outputs([q, ...i16], { ...base, causal: true }), /kv-i16 is one piece without a mask: got whole keys/);
   assert.throws(() => attention.outputs([q, k, v], { ...base, causal: true, keys: 3 }), /keys are given when not causal/);
   assert.throws(() => attention.outputs([q, k, v], { ...base, heads: 3, causal: true }), /needs 3 heads of 16 columns: got q f32\[2, 64\]/);
 });

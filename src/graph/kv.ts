@@ -1,13 +1,16 @@
 // Key/value caches: pairs of tensors in the layouts of assembly/kernels/attention/layout.ts.
 
-import { KEY_BLOCK, KV_F16, KV_F32, KV_Q8 } from '../../assembly/kernels/attention/layout.ts';
+import { KEY_BLOCK, KV_F16, KV_F32, KV_I16, KV_Q8 } from '../../assembly/kernels/attention/layout.ts';
 import { InputError, ShapeError } from '../errors.ts';
 import type { Engine } from '../runtime/engine.ts';
 import type { Memory } from '../runtime/memory.ts';
 import { type Graph, newTensor } from './graph.ts';
 import { byteSize, type DType, KV_LANES, kvPadded, type Storage, show, type Tensor } from './tensor.ts';
 
+/** Types of caches of language models. */
 export type KvType = 'kv-f32' | 'kv-f16' | 'kv-q8';
+/** Types of caches that live in one piece within one run. */
+export type WholeKvType = 'kv-f32' | 'kv-i16';
 
 export interface Kv {
   readonly k: Tensor;
@@ -18,6 +21,7 @@ const KINDS: ReadonlyMap<DType, number> = new Map([
   ['kv-f32', KV_F32],
   ['kv-f16', KV_F16],
   ['kv-q8', KV_Q8],
+  ['kv-i16', KV_I16],
 ]);
 
 /** The kernels' number of a cache type. */
@@ -27,17 +31,17 @@ export function kvKind(op: string, t: Tensor): number {
   return kind;
 }
 
-function newKv(kind: Storage['kind'], name: string, dtype: KvType, kvHeads: number, capacity: number, dim: number): Kv {
+function newKv(kind: Storage['kind'], name: string, dtype: KvType | WholeKvType, kvHeads: number, capacity: number, dim: number): Kv {
   const shape = [kvHeads, Math.ceil(capacity / KV_LANES) * KV_LANES, dim];
   return { k: newTensor(kind, `${name} keys`, dtype, shape), v: newTensor(kind, `${name} values`, dtype, shape) };
 }
 
 /** A cache that lives within one run, from its first writer to its last reader: for towers. */
-export const kvCache = (_: Graph, name: string, dtype: KvType, kvHeads: number, capacity: number, dim: number): Kv =>
+export const kvCache = (_: Graph, name: string, dtype: KvType | WholeKvType, kvHeads: number, capacity: number, dim: number): Kv =>
   newKv('arena', name, dtype, kvHeads, capacity, dim);
 
 /** A cache in one piece that outlives runs and that programs share. */
-export const fixedKv = (name: string, dtype: KvType, kvHeads: number, capacity: number, dim: number): Kv =>
+export const fixedKv = (name: string, dtype: KvType | WholeKvType, kvHeads: number, capacity: number, dim: number): Kv =>
   newKv('fixed', name, dtype, kvHeads, capacity, dim);
 
 /** A cache that outlives runs and takes memory as rows come: pages of KEY_BLOCK rows, `capacity` rows at most (`setKvRows`). */
@@ -93,9 +97,9 @@ export function readKv(engine: Engine, kv: Kv, rows: number): { k: Float32Array;
     return out;
   };
   const padded = kvPadded(dim);
-  const q8 = kv.k.dtype === 'kv-q8' ? 1 : 0;
-  /** Index in a block of rows and columns; in q8 two rows stand side by side. */
-  const inBlock = (row: number, column: number, width: number) => ((row >> q8) << q8) * width + (column << q8) + (row & q8);
+  const paired = kv.k.dtype === 'kv-q8' || kv.k.dtype === 'kv-i16' ? 1 : 0;
+  /** Index in a block of rows and columns; of integers two rows stand side by side. */
+  const inBlock = (row: number, column: number, width: number) => ((row >> paired) << paired) * width + (column << paired) + (row & paired);
   return {
     k: read(kv.k, (head, key, c) => {
       const from = key - (key % 32);
@@ -121,8 +125,8 @@ function valueReader({ bytes }: Memory, dtype: DType, at: number, rows: number, 
     const x = new Uint16Array(buffer, at, size);
     return (i) => kvHalf(x[i]!);
   }
-  const x = new Int8Array(buffer, at, size);
-  const scales = new Float32Array(buffer, at + size, rows);
+  const x = dtype === 'kv-i16' ? new Int16Array(buffer, at, size) : new Int8Array(buffer, at, size);
+  const scales = new Float32Array(buffer, at + x.byteLength, rows);
   return (i, row) => Math.fround(x[i]! * scales[row]!);
 }
 

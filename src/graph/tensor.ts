@@ -15,7 +15,7 @@ export interface Cell {
 export type Dim = number | Cell;
 
 /** Element types of tensors in linear memory. `packed-*` are weight matrices in the layouts of assembly/kernels/matmul; `q8` and `q8-256` are rows of activations quantized per 32 or per 256; `kv-*` are key/value caches. */
-export type DType = 'f32' | 'i32' | 'u8' | 'q8' | 'q8-256' | 'kv-f32' | 'kv-f16' | 'kv-q8' | PackedType;
+export type DType = 'f32' | 'i32' | 'u8' | 'q8' | 'q8-256' | 'kv-f32' | 'kv-f16' | 'kv-q8' | 'kv-i16' | PackedType;
 export type PackedType = 'packed-f32' | 'packed-f16' | 'packed-bf16' | 'packed-q8' | 'packed-q4' | BlockType;
 /** Weights as GGUF's block types define them, see assembly/families/blocks.ts. */
 export type BlockType =
@@ -146,6 +146,8 @@ export function byteSize(dtype: DType, shape: readonly Dim[]): number {
       return rows * kvPadded(cols) * 2;
     case 'kv-q8':
       return rows * (kvPadded(cols) + 4);
+    case 'kv-i16':
+      return rows * (2 * kvPadded(cols) + 4);
     default:
       return rows * cols * 4;
   }

@@ -4,6 +4,7 @@ import { fixedRows } from '../graph/families/rows.ts';
 import { columns, type Graph } from '../graph/graph.ts';
 import { kvCache } from '../graph/kv.ts';
 import { linear } from '../graph/linear.ts';
+import { activationOf } from '../graph/matmul.ts';
 import { attention } from '../graph/ops/attention.ts';
 import { kvWrite } from '../graph/ops/kvWrite.ts';
 import { layerNorm } from '../graph/ops/layerNorm.ts';
@@ -11,6 +12,7 @@ import { rmsNorm } from '../graph/ops/rmsNorm.ts';
 import { rope } from '../graph/ops/rope.ts';
 import { scaleRows } from '../graph/ops/scaleRows.ts';
 import { siluMul } from '../graph/ops/siluMul.ts';
+import { isPacked } from '../graph/packed.ts';
 import { colsOf, type Tensor } from '../graph/tensor.ts';
 import type { Weights } from '../graph/weights.ts';
 import type { Attend, Backbone, Shape, Site } from './backbone.ts';
@@ -62,11 +64,15 @@ export function cachedAttention(g: Graph, { q, k, v, cache, params }: Attend): T
   return g.add(attention, [q, cache.k, cache.v], params);
 }
 
-/** Attention without a cache, a mask or past: q f32 [rows, heads * dim] sees all rows of k and v, f32 [keys, heads * dim]. All may be windows. */
-export function wholeAttention(g: Graph, q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor {
+/**
+ * Attention without a cache, a mask or past: q f32 [rows, heads * dim] sees all rows of k and v, f32 [keys, heads * dim]. All may be windows.
+ * In 16 bits where `beside`, a matrix of the layer, is quantized: its products round q, k and v more coarsely.
+ */
+export function wholeAttention(g: Graph, q: Tensor, k: Tensor, v: Tensor, heads: number, beside: Tensor): Tensor {
   const dim = colsOf(q.shape) / heads;
   const keys = fixedRows('attention', k);
-  const cache = kvCache(g, 'keys and values', 'kv-f32', heads, keys, dim);
+  const integers = isPacked(beside.dtype) && activationOf(beside.dtype) !== 'f32';
+  const cache = kvCache(g, 'keys and values', integers ? 'kv-i16' : 'kv-f32', heads, keys, dim);
   g.addAll(kvWrite, [k, v, cache.k, cache.v], { heads, dim, at: 0 });
   return g.add(attention, [q, cache.k, cache.v], { heads, kvHeads: heads, dim, scale: dim ** -0.5, causal: false, past: 0, keys });
 }

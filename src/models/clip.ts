@@ -109,7 +109,8 @@ function clipLayer(g: Graph, w: Weights, c: ClipConfig, x: Tensor, index: number
   const a = w.at('self_attn');
   const n = clipNorm(g, w.at('layer_norm1'), c, x);
   const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map((name) => clipLinear(g, a.at(name), c, n)) as [Tensor, Tensor, Tensor];
-  const attended = hooks.attend?.(g, index, q, k, v) ?? wholeAttention(g, q, k, v, heads);
+  const attended =
+    hooks.attend?.(g, index, q, k, v) ?? wholeAttention(g, q, k, v, heads, a.at('out_proj').matrix('weight', [hidden, hidden]));
   const z = clipLinear(g, a.at('out_proj'), c, attended, x);
   const y = hooks.beforeMlp?.(g, index, z) ?? z;
 

@@ -57,7 +57,8 @@ function qFormerLayer(g: Graph, w: Weights, c: QFormer, z: Tensor, picture: Tens
         ['value', seen],
       ] as const
     ).map(([name, from]) => affine(g, self.at(name), from, width)) as [Tensor, Tensor, Tensor];
-    return settle(at.at('output'), wholeAttention(g, q, k, v, heads), x);
+    const output = at.at('output');
+    return settle(output, wholeAttention(g, q, k, v, heads, output.matrix('dense.weight', [width, width])), x);
   };
   const settle = (at: Weights, x: Tensor, residual: Tensor) =>
     ln(g, at.at('LayerNorm'), affine(g, at.at('dense'), x, width, residual), EPS);

@@ -117,7 +117,8 @@ function timmVit(
 function timmBlock(g: Graph, w: Weights, c: TimmConfig, x: Tensor, index: number, hooks: TowerHooks): Tensor {
   const { hidden, intermediate, heads, eps } = c;
   const { q, k, v } = projections(g, w, c, x);
-  const attended = hooks.attend?.(g, index, q, k, v) ?? wholeAttention(g, q, k, v, heads);
+  const attended =
+    hooks.attend?.(g, index, q, k, v) ?? wholeAttention(g, q, k, v, heads, w.at('attn.proj').matrix('weight', [hidden, hidden]));
   const z = scaled(g, w.at('ls1'), w.at('attn.proj'), attended, hidden, x);
   const y = hooks.beforeMlp?.(g, index, z) ?? z;
   const up = g.add(gelu, [affine(g, w.at('mlp.fc1'), ln(g, w.at('norm2'), y, eps), intermediate)], {});

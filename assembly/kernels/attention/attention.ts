@@ -11,6 +11,8 @@
 // weighs exactly 0. Weights below e^-64 of the largest are 0: products with them would be denormal, which is slow. So a row's bits depend
 // neither on its chunk nor on its tile nor on the threads. A row that sees no key gives 0.
 //
+// Without a mask, f32 and i16 take all keys at once instead (whole.ts).
+//
 // A lane is a query row of one head. Lanes that share a key/value head, LANES at most, go through its blocks together, in tiles of 4.
 
 import { expConstants } from '../../exp.ts';
@@ -21,6 +23,7 @@ import {
   KEY_BLOCK,
   KV_F16,
   KV_F32,
+  KV_I16,
   KV_Q8,
   LANE_BYTES,
   LANES,
@@ -39,7 +42,8 @@ import {
 } from './layout.ts';
 import { pieceOf, rowInPiece } from './pages.ts';
 import { packWeights, scaleScores, softmaxStep } from './softmax.ts';
-import { addValues, beginLane, packQuery, product, widenAll } from './steps.ts';
+import { addValues, beginLane, laneAt, packQuery, product, scaleOut, widenAll } from './steps.ts';
+import { attendWhole } from './whole.ts';
 
 export function attention(op: usize, thread: i32, threads: i32): void {
   const rows = load<i32>(load<usize>(op, ROWS)),
@@ -47,6 +51,8 @@ export function attention(op: usize, thread: i32, threads: i32): void {
     kvHeads = load<i32>(op, P1);
   const group = heads / kvHeads,
     lanes = rows * group;
+  const kind = load<i32>(op, P6),
+    whole = load<i32>(op, P3) == 0 && (kind == KV_F32 || kind == KV_I16);
   const s = load<usize>(op, SCRATCH) + <usize>thread * load<usize>(op, SCRATCH_STRIDE);
   expConstants(s + S_EXP, -64);
   v128.store(s, i32x4.splat(0x8fffe000), S_MASK);
@@ -62,7 +68,9 @@ export function attention(op: usize, thread: i32, threads: i32): void {
   for (let i = firstRow(kvHeads * tiles, thread, threads); i < end; i++) {
     const h = i / tiles,
       first = (i - h * tiles) * tile;
-    attend(op, s, h, group, first, min(tile, lanes - first));
+    const count = min(tile, lanes - first);
+    if (whole) attendWhole(op, s, h, group, first, count);
+    else attend(op, s, h, group, first, count);
   }
 }
 
@@ -81,14 +89,13 @@ function attend(op: usize, s: usize, h: i32, group: i32, first: i32, count: i32)
   let from = i32.MAX_VALUE,
     to = 0;
   for (let i = 0; i < count; i++) {
-    const r = (first + i) / group,
-      column = (<usize>((h * group + first + i - r * group) * dim)) << 2;
     const state = s + S_STATE + <usize>i * STATE_BYTES;
-    const last = causal ? keys + r + 1 : keys;
+    const last = causal ? keys + (first + i) / group + 1 : keys;
     beginLane(state, window ? max(0, last - window) : 0, last);
     from = min(from, load<i32>(state, FROM));
     to = max(to, last);
-    packQuery(kind, load<usize>(op, IN0) + <usize>r * stride + column, dim, padded, scale, s + S_Q + <usize>i * LANE_BYTES, state);
+    const x = laneAt(load<usize>(op, IN0), stride, h, group, first + i, dim);
+    packQuery(kind, x, dim, padded, scale, s + S_Q + <usize>i * LANE_BYTES, state);
     memory.fill(s + S_O + <usize>i * LANE_BYTES, 0, (<usize>padded) << 2);
   }
   for (let i = count; i < ((count + 3) & ~3); i++) memory.fill(s + S_Q + <usize>i * LANE_BYTES, 0, (<usize>padded) << 2);
@@ -97,18 +104,9 @@ function attend(op: usize, s: usize, h: i32, group: i32, first: i32, count: i32)
   for (let at = from & -KEY_BLOCK; at < to; at += KEY_BLOCK) block(op, s, kind, padded, head, at, min(KEY_BLOCK, to - at), count);
 
   for (let i = 0; i < count; i++) {
-    const r = (first + i) / group,
-      column = (<usize>((h * group + first + i - r * group) * dim)) << 2;
-    const o = s + S_O + <usize>i * LANE_BYTES,
-      out = load<usize>(op, OUT) + <usize>r * rowBytes + column;
     const sum = load<f32>(s + S_STATE + <usize>i * STATE_BYTES, SUM);
-    const factor: f32 = sum == 0 ? 0 : 1 / sum;
-    const bytes = (<usize>dim) << 2,
-      vectors = bytes & ~15,
-      f = f32x4.splat(factor);
-    let c: usize = 0;
-    for (; c < vectors; c += 16) v128.store(out + c, f32x4.mul(v128.load(o + c), f));
-    for (; c < bytes; c += 4) store<f32>(out + c, load<f32>(o + c) * factor);
+    const out = laneAt(load<usize>(op, OUT), rowBytes, h, group, first + i, dim);
+    scaleOut(out, s + S_O + <usize>i * LANE_BYTES, dim, sum == 0 ? 0 : 1 / sum);
   }
 }
 

@@ -5,10 +5,11 @@
 //
 //   K  f32, f16  [heads] blocks of 32 keys   [padded][32 keys]        the last block may have 8, 16 or 24
 //   V  f32, f16  [heads] blocks of 64 keys   strips of 32 elements    [64 keys][32], the last strip may have 8, 16 or 24
-//      q8        as these, but two rows stand side by side: K [padded / 2][32 keys][2], V strips [32][32 elements][2]
-//                then scales f32 [heads][capacity]: value = scale * i8, scale = largest / 127 of a head's row
+//      q8, i16   as these, but two rows stand side by side: K [padded / 2][32 keys][2], V strips [32][32 elements][2]
+//                then scales f32 [heads][capacity]: value = scale * integer, scale = largest / 127 of a head's row (i16: / 2047)
 //
-// So one query row streams through both, 32 columns at a time, in the order of memory; the dot instruction of q8 takes two rows at once.
+// So one query row streams through both, 32 columns at a time, in the order of memory; the dot instruction of integers takes two rows at once.
+// i16 is for attention without a mask alone, where all weights of a row are known before values are summed (whole.ts).
 //
 // f16 has 5 bits of exponent and 10 of fraction as IEEE binary16, but with exponent bias 19 and neither infinities nor subnormals:
 // +-3.8e-6 .. +-8188, smaller values become 0, larger ones are clamped. Its bits shifted by 13 are a normal float32 too small by 2^108,
@@ -17,6 +18,12 @@
 export const KV_F32 = 0;
 export const KV_F16 = 1;
 export const KV_Q8 = 2;
+export const KV_I16 = 3;
+
+/** Integers of i16: sums of keys times a query row (MAX_DIM elements) and of values times weights (KEY_BLOCK keys) stay below 2^31. */
+export const I16_LEVELS = 2047;
+export const I16_QUERY = 4095;
+export const I16_WEIGHT = 16383;
 
 /** Keys that one step of the online softmax takes. Blocks begin at multiples of it, so a row's result does not depend on its chunk. */
 export const KEY_BLOCK = 64;
@@ -35,6 +42,10 @@ export const S_O = 17152; // [LANES] sums of weighted values
 export const S_P = 33536; // [4] scores, then weights of a block
 export const S_T = 37632; // [4] weighted values of a block
 export const S_KEYS = 41728; // f16: a block's keys, then its values, as f32
+
+/** whole.ts, at S_KEYS: for each 256 keys the scores of 4 lanes, LANE_BYTES apart, which become weights in place. */
+export const WHOLE_KEYS = 256;
+export const WHOLE_BYTES = 4096;
 
 // State of one lane.
 export const STATE_BYTES = 32;

@@ -54,22 +54,22 @@ export function packWeights(kind: i32, p: usize, n: i32, valueScales: usize, sta
     v128.store(p + i, x);
     m = f32x4.pmax(m, x);
   }
-  store<f32>(state, toI16(p, bytes, m), P_SCALE);
+  store<f32>(state, toI16(p, bytes, m, 32767), P_SCALE);
 }
 
-/** f32 values become i16 in place; the largest magnitude is among the four of m. Returns their scale. */
-export function toI16(p: usize, bytes: usize, m: v128): f32 {
+/** f32 values become i16 of at most `levels` in place; the largest magnitude is among the four of m. Returns their scale. */
+export function toI16(p: usize, bytes: usize, m: v128, levels: f32): f32 {
   const most = f32x4.extract_lane(largest(m), 0);
-  const factor = f32x4.splat(most < 1e-30 ? 0 : 32767 / most);
+  const factor = f32x4.splat(most < 1e-30 ? 0 : levels / most);
   for (let i: usize = 0; i < bytes; i += 16) {
     const x = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p + i), factor)));
     v128.store64_lane(p + (i >> 1), i16x8.narrow_i32x4_s(x, x), 0);
   }
-  return most / 32767;
+  return most / levels;
 }
 
 /** The largest of four, in all lanes. */
-function largest(m: v128): v128 {
+export function largest(m: v128): v128 {
   m = f32x4.pmax(m, i8x16.shuffle(m, m, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
   return f32x4.pmax(m, i8x16.shuffle(m, m, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
 }

@@ -1,37 +1,50 @@
 // The products of attention over one block of keys, for a tile of up to 4 lanes. `s` is a thread's scratch (layout.ts).
 
-import { ALPHA, FROM, KV_F16, KV_Q8, MAX, P_SCALE, Q_SCALE, S_MASK, SUM, TO } from './layout.ts';
+import { ALPHA, FROM, I16_QUERY, KV_F16, KV_I16, KV_Q8, MAX, P_SCALE, Q_SCALE, S_MASK, SUM, TO } from './layout.ts';
 import { toI16 } from './softmax.ts';
 import { tile1, tile1Narrow, tile4, widen } from './tiles.ts';
 
 /**
- * out[lane][c] = sum over i < n of b[lane][i] * a[i][c], c < used, for 1 or 4 lanes. a has strips of 32 columns (the last one may be
- * narrower) with `rows` rows each.
+ * out[lane][c] = sum over i < n of b[lane][i] * a[i][c], c < used, for 1 or 4 lanes; with `more` added to what stands there. a has strips
+ * of 32 columns (the last one may be narrower) with `rows` rows each.
  */
-export function product(kind: i32, lanes: i32, a: usize, rows: i32, columns: i32, used: i32, b: usize, n: i32, out: usize, s: usize): void {
-  if (kind == KV_Q8) strips<i8>(lanes, a, rows, columns, used, b, (n + 1) >> 1, out, s);
-  else if (kind == KV_F16) strips<u16>(lanes, a, rows, columns, used, b, n, out, s);
-  else strips<f32>(lanes, a, rows, columns, used, b, n, out, s);
+export function product(
+  kind: i32,
+  lanes: i32,
+  a: usize,
+  rows: i32,
+  columns: i32,
+  used: i32,
+  b: usize,
+  n: i32,
+  out: usize,
+  s: usize,
+  more: bool = false,
+): void {
+  if (kind == KV_I16) strips<i16>(lanes, a, rows, columns, used, b, (n + 1) >> 1, out, s, more);
+  else if (kind == KV_Q8) strips<i8>(lanes, a, rows, columns, used, b, (n + 1) >> 1, out, s, more);
+  else if (kind == KV_F16) strips<u16>(lanes, a, rows, columns, used, b, n, out, s, more);
+  else strips<f32>(lanes, a, rows, columns, used, b, n, out, s, more);
 }
 
-function strips<T>(lanes: i32, a: usize, rows: i32, columns: i32, used: i32, b: usize, n: i32, out: usize, s: usize): void {
-  const unit: usize = sizeof<T>() == 1 ? 2 : sizeof<T>(); // i8 come in pairs of rows
+function strips<T>(lanes: i32, a: usize, rows: i32, columns: i32, used: i32, b: usize, n: i32, out: usize, s: usize, more: bool): void {
+  const unit: usize = isSigned<T>() ? 2 * sizeof<T>() : sizeof<T>(); // integers come in pairs of rows
   const mask = v128.load(s, S_MASK);
   for (let c = 0; c < used; c += 32, a += <usize>(rows << 5) * sizeof<T>(), out += 128) {
     const width = min(32, columns - c),
       step = <usize>width * unit;
     if (lanes == 1 && width == 32) {
-      tile1<T>(a, step, b, n, out, mask);
+      tile1<T>(a, step, b, n, out, mask, more);
       continue;
     }
     for (let j: usize = 0, end = <usize>min(width, used - c); j < end; j += 8) {
-      if (lanes == 1) tile1Narrow<T>(a + j * unit, step, b, n, out + (j << 2), mask);
-      else tile4<T>(a + j * unit, step, b, n, out + (j << 2));
+      if (lanes == 1) tile1Narrow<T>(a + j * unit, step, b, n, out + (j << 2), mask, more);
+      else tile4<T>(a + j * unit, step, b, n, out + (j << 2), more);
     }
   }
 }
 
-/** Packs one query row: times `scale`, zeros up to `padded`; q8: as i16, its scale into the lane's state. */
+/** Packs one query row: times `scale`, zeros up to `padded`; q8, i16: as i16, its scale into the lane's state. */
 export function packQuery(kind: i32, x: usize, dim: i32, padded: i32, scale: f32, q: usize, state: usize): void {
   const bytes = (<usize>dim) << 2,
     all = (<usize>padded) << 2,
@@ -41,10 +54,26 @@ export function packQuery(kind: i32, x: usize, dim: i32, padded: i32, scale: f32
   let i: usize = 0;
   for (; i < vectors; i += 16) v128.store(q + i, f32x4.mul(v128.load(x + i), f));
   for (; i < bytes; i += 4) store<f32>(q + i, load<f32>(x + i) * scale);
-  if (kind != KV_Q8) return;
+  if (kind != KV_Q8 && kind != KV_I16) return;
   let m = f32x4.splat(0);
   for (i = 0; i < all; i += 16) m = f32x4.pmax(m, f32x4.abs(v128.load(q + i)));
-  store<f32>(state, toI16(q, all, m), Q_SCALE);
+  store<f32>(state, toI16(q, all, m, kind == KV_Q8 ? 32767 : <f32>I16_QUERY), Q_SCALE);
+}
+
+/** Where lane `lane` of key/value head h lies in f32 [rows, heads * dim] whose rows are `stride` bytes apart. */
+export function laneAt(x: usize, stride: usize, h: i32, group: i32, lane: i32, dim: i32): usize {
+  const r = lane / group;
+  return x + <usize>r * stride + ((<usize>((h * group + lane - r * group) * dim)) << 2);
+}
+
+/** out = o * factor, dim elements. */
+export function scaleOut(out: usize, o: usize, dim: i32, factor: f32): void {
+  const bytes = (<usize>dim) << 2,
+    vectors = bytes & ~15,
+    f = f32x4.splat(factor);
+  let c: usize = 0;
+  for (; c < vectors; c += 16) v128.store(out + c, f32x4.mul(v128.load(o + c), f));
+  for (; c < bytes; c += 4) store<f32>(out + c, load<f32>(o + c) * factor);
 }
 
 /** o = o * alpha + t, one lane. */

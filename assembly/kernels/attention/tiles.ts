@@ -6,11 +6,13 @@
 //   T = f32   floats
 //   T = f16   (u16) as floats too small by 2^108 (layout.ts); mask: the bits of a widened f16
 //   T = i8    a row of a holds two i of each c side by side, b is i16, n counts pairs; out is i32, exact
+//   T = i16   the same
+//   more      the sums go on from what stands in out
 
 import { LANE_BYTES } from './layout.ts';
 
 /** 4 lanes, 8 columns. */
-export function tile4<T>(a: usize, step: usize, b: usize, n: i32, out: usize): void {
+export function tile4<T>(a: usize, step: usize, b: usize, n: i32, out: usize, more: bool): void {
   let s0 = i32x4.splat(0),
     s1 = s0,
     s2 = s0,
@@ -19,9 +21,20 @@ export function tile4<T>(a: usize, step: usize, b: usize, n: i32, out: usize): v
     s5 = s0,
     s6 = s0,
     s7 = s0;
+  const zero = s0;
+  if (more) {
+    s0 = v128.load(out);
+    s1 = v128.load(out, 16);
+    s2 = v128.load(out, LANE_BYTES);
+    s3 = v128.load(out, LANE_BYTES + 16);
+    s4 = v128.load(out, 2 * LANE_BYTES);
+    s5 = v128.load(out, 2 * LANE_BYTES + 16);
+    s6 = v128.load(out, 3 * LANE_BYTES);
+    s7 = v128.load(out, 3 * LANE_BYTES + 16);
+  }
   for (const end = b + ((<usize>n) << 2); b < end; b += 4) {
-    const x = columns<T>(a, s0),
-      y = columns<T>(a + 4 * units<T>(), s0);
+    const x = columns<T>(a, zero),
+      y = columns<T>(a + 4 * units<T>(), zero);
     let w = v128.load32_splat(b);
     s0 = accumulate<T>(s0, x, w);
     s1 = accumulate<T>(s1, y, w);
@@ -47,7 +60,7 @@ export function tile4<T>(a: usize, step: usize, b: usize, n: i32, out: usize): v
 }
 
 /** 1 lane, 32 columns. */
-export function tile1<T>(a: usize, step: usize, b: usize, n: i32, out: usize, mask: v128): void {
+export function tile1<T>(a: usize, step: usize, b: usize, n: i32, out: usize, mask: v128, more: bool): void {
   let s0 = i32x4.splat(0),
     s1 = s0,
     s2 = s0,
@@ -56,6 +69,16 @@ export function tile1<T>(a: usize, step: usize, b: usize, n: i32, out: usize, ma
     s5 = s0,
     s6 = s0,
     s7 = s0;
+  if (more) {
+    s0 = v128.load(out);
+    s1 = v128.load(out, 16);
+    s2 = v128.load(out, 32);
+    s3 = v128.load(out, 48);
+    s4 = v128.load(out, 64);
+    s5 = v128.load(out, 80);
+    s6 = v128.load(out, 96);
+    s7 = v128.load(out, 112);
+  }
   for (const end = b + ((<usize>n) << 2); b < end; b += 4) {
     const w = v128.load32_splat(b);
     s0 = accumulate<T>(s0, columns<T>(a, mask), w);
@@ -79,9 +102,13 @@ export function tile1<T>(a: usize, step: usize, b: usize, n: i32, out: usize, ma
 }
 
 /** 1 lane, 8 columns: what 32 leave over. */
-export function tile1Narrow<T>(a: usize, step: usize, b: usize, n: i32, out: usize, mask: v128): void {
+export function tile1Narrow<T>(a: usize, step: usize, b: usize, n: i32, out: usize, mask: v128, more: bool): void {
   let s0 = i32x4.splat(0),
     s1 = s0;
+  if (more) {
+    s0 = v128.load(out);
+    s1 = v128.load(out, 16);
+  }
   for (const end = b + ((<usize>n) << 2); b < end; b += 4) {
     const w = v128.load32_splat(b);
     s0 = accumulate<T>(s0, columns<T>(a, mask), w);
@@ -94,18 +121,18 @@ export function tile1Narrow<T>(a: usize, step: usize, b: usize, n: i32, out: usi
 
 /** Bytes of a column in a row of a. */
 function units<T>(): usize {
-  return sizeof<T>() == 4 ? 4 : 2;
+  return isSigned<T>() ? 2 * sizeof<T>() : sizeof<T>();
 }
 
 /** 4 columns. */
 function columns<T>(a: usize, mask: v128): v128 {
-  if (sizeof<T>() == 4) return v128.load(a);
+  if (sizeof<T>() == 4 || (isSigned<T>() && sizeof<T>() == 2)) return v128.load(a);
   if (sizeof<T>() == 2) return widen(a, mask);
   return v128.load_ext<i8>(a);
 }
 
 function accumulate<T>(s: v128, x: v128, w: v128): v128 {
-  if (sizeof<T>() == 1) return i32x4.add(s, i32x4.dot_i16x8_s(x, w));
+  if (isSigned<T>()) return i32x4.add(s, i32x4.dot_i16x8_s(x, w));
   return f32x4.add(s, f32x4.mul(w, x));
 }
 

@@ -1,11 +1,11 @@
-import { KV_F16, MAX_DIM, S_KEYS } from '../../../assembly/kernels/attention/layout.ts';
+import { KV_F16, KV_F32, KV_I16, MAX_DIM, S_KEYS, WHOLE_BYTES, WHOLE_KEYS } from '../../../assembly/kernels/attention/layout.ts';
 import { OP_ATTENTION } from '../../../assembly/opcodes.ts';
 import { COLS, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, ROWS } from '../../../assembly/program.ts';
 import { ShapeError } from '../../errors.ts';
 import { needF32 } from '../families/rows.ts';
 import { kvCapacity, kvKind, kvPiece } from '../kv.ts';
 import type { Op } from '../op.ts';
-import { byteSize, colsOf, type Dim, kvPadded, rowsOf, show } from '../tensor.ts';
+import { byteSize, colsOf, type Dim, kvPadded, maxOf, rowsOf, show } from '../tensor.ts';
 
 export interface AttentionParams {
   readonly heads: number;
@@ -36,6 +36,9 @@ export const attention: Op<AttentionParams> = {
     if (causal === (keys !== undefined)) throw new ShapeError(`attention: keys are given when not causal, and only then`);
     if (typeof keys === 'number' && keys > capacity)
       throw new ShapeError(`attention: more keys than the cache holds: got ${keys} for ${show(kCache!)}`);
+    const i16 = kvKind('attention', kCache!) === KV_I16;
+    if (i16 && (causal || kvPiece(kCache!).paged))
+      throw new ShapeError(`attention: kv-i16 is one piece without a mask: got ${show(kCache!)}`);
     if (window !== undefined && !(causal && window > 0))
       throw new ShapeError(`attention: a window is positive and needs causal: got ${window}`);
     return [{ dtype: 'f32', shape: q!.shape }];
@@ -52,7 +55,11 @@ export const attention: Op<AttentionParams> = {
     return { macs: 2 * rows * heads * dim * mean, bytes: 8 * rows * heads * dim + 2 * kvHeads * seen * cacheRow };
   },
 
-  scratch: ([, kCache], { dim }) => S_KEYS + (kvKind('attention', kCache!) === KV_F16 ? 512 * kvPadded(dim) : 0),
+  scratch([, kCache], { dim, causal, keys }) {
+    const kind = kvKind('attention', kCache!);
+    const whole = !causal && (kind === KV_F32 || kind === KV_I16);
+    return S_KEYS + (whole ? WHOLE_BYTES * Math.ceil(maxOf(keys ?? 0) / WHOLE_KEYS) : kind === KV_F16 ? 512 * kvPadded(dim) : 0);
+  },
 
   encode(r, [q, kCache], { heads, kvHeads, dim, scale, causal, past, keys, window }) {
     r.dim(ROWS, rowsOf(q!.shape));

@@ -1,4 +1,4 @@
-import { KEY_BLOCK, MAX_DIM, S_ROW } from '../../../assembly/kernels/attention/layout.ts';
+import { KEY_BLOCK, KV_I16, MAX_DIM, S_ROW } from '../../../assembly/kernels/attention/layout.ts';
 import { OP_ATTENTION_ROW } from '../../../assembly/opcodes.ts';
 import { COLS, P0, P1, P2, P3, P4, P6, P7, P8 } from '../../../assembly/program.ts';
 import { ShapeError } from '../../errors.ts';
@@ -31,6 +31,7 @@ export const attentionRow: Op<AttentionRowParams> = {
       throw new ShapeError(`attentionRow: needs one row of ${heads} heads of ${dim} columns: got ${show(q!)}`);
     }
     if (heads % kvHeads) throw new ShapeError(`attentionRow: heads must be a multiple of key/value heads: got ${heads} and ${kvHeads}`);
+    if (kvKind('attentionRow', k!) === KV_I16) throw new ShapeError(`attentionRow: knows no kv-i16: got ${show(k!)}`);
     if (dim > MAX_DIM) throw new ShapeError(`attentionRow: heads have at most ${MAX_DIM} elements: got ${dim}`);
     if (maxOf(keys) > capacity) throw new ShapeError(`attentionRow: more keys than the cache holds: got ${maxOf(keys)} for ${show(k!)}`);
     return [{ dtype: 'f32', shape: [heads, maxOf(keys)] }];
