@@ -32,7 +32,10 @@ export interface LlavaLoader {
   load(model: ModelSource, options?: LoadOptions): Promise<Llava>;
 }
 
-/** The loader of an entry: bound to its platform. Everything behind it is imported when a model is loaded. */
-export const loader = (platform: Platform): LlavaLoader => ({
-  load: async (model, options = {}) => (await import('./llava.ts')).Llava.load(platform, model, options),
+/** The loader of an entry: bound to its platform. The platform and everything behind it are imported when a model is loaded. */
+export const loader = (platform: () => Promise<Platform>): LlavaLoader => ({
+  async load(model, options = {}) {
+    const [{ Llava }, here] = await Promise.all([import('./llava.ts'), platform()]);
+    return Llava.load(here, model, options);
+  },
 });

@@ -48,7 +48,7 @@ for (const name of ['tiny-bpe', 'tiny-spm', 'tiny-tiktoken']) {
     const { head } = ggufHead(new Map(keys), []);
     const { meta } = await openGguf(bufferSource(head));
     const legacy = meta.bool('pumice.tokenizer.legacy', true);
-    const own = tokenizerFromGguf(meta, { legacy });
+    const own = await tokenizerFromGguf(meta, { legacy });
     assert.equal(own.size, hub.size + 3);
     assert.equal(own.eosId, hub.eosId);
     assert.equal(own.addBos, hub.addBos);

@@ -1,9 +1,8 @@
 // The package's entry for Deno.
 
 import { type LlavaLoader, loader, type Llava as Model } from '../api.ts';
-import { denoPlatform } from '../runtime/deno.ts';
 
 export * from '../api.ts';
 
 export type Llava = Model;
-export const Llava: LlavaLoader = loader(denoPlatform);
+export const Llava: LlavaLoader = loader(async () => (await import('../runtime/deno.ts')).denoPlatform);

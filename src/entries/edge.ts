@@ -1,9 +1,8 @@
 // The package's entry for workerd and Vercel's edge runtime.
 
 import { type LlavaLoader, loader, type Llava as Model } from '../api.ts';
-import { edgePlatform } from '../runtime/edge.ts';
 
 export * from '../api.ts';
 
 export type Llava = Model;
-export const Llava: LlavaLoader = loader(edgePlatform);
+export const Llava: LlavaLoader = loader(async () => (await import('../runtime/edge.ts')).edgePlatform);

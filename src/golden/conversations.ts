@@ -60,7 +60,7 @@ async function vocabulary(dir: string): Promise<{ modern: Tokenizer; legacy: Tok
   if (path === undefined) return null;
   const file = await openGguf(fileSource(path));
   await file.close();
-  return { modern: tokenizerFromGguf(file.meta, { legacy: false }), legacy: tokenizerFromGguf(file.meta) };
+  return { modern: await tokenizerFromGguf(file.meta, { legacy: false }), legacy: await tokenizerFromGguf(file.meta) };
 }
 
 async function run(dir: string): Promise<void> {

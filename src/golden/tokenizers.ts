@@ -59,20 +59,20 @@ async function vocabularies(dir: string): Promise<void> {
       const { added_tokens } = readJson(path) as { added_tokens?: Record<string, number> };
       if (added_tokens) {
         // These ids are the hub's, which always parses control tokens.
-        const tokenizer = tokenizerFromGguf(withAdded(meta, added_tokens));
+        const tokenizer = await tokenizerFromGguf(withAdded(meta, added_tokens));
         for (const row of rowsOf(path))
           assertSame(named(fixture.expected!, row), tokenizer.encode(row.text, { special: true }), ids(row, 'ids'));
-      } else vocabulary(fixture.expected!, tokenizerFromGguf(meta), rowsOf(path));
+      } else vocabulary(fixture.expected!, await tokenizerFromGguf(meta), rowsOf(path));
     } else if (fixture.kind === 'inp-out') {
       const texts = readFileSync(join(dir, fixture.texts!), 'utf8').split(fixture.separator!);
       const lines = readFileSync(join(dir, fixture.ids!), 'utf8').split('\n');
-      const tokenizer = tokenizerFromGguf(meta);
+      const tokenizer = await tokenizerFromGguf(meta);
       for (const [i, line] of lines.entries()) {
         if (i >= texts.length) continue;
         assertSame(`${fixture.ids} line ${i + 1}`, tokenizer.encode(texts[i]!), line.split(' ').filter(Boolean).map(Number));
       }
     } else if (fixture.kind === 'stream') {
-      stream(join(dir, fixture.expected!), tokenizerFromGguf(meta));
+      stream(join(dir, fixture.expected!), await tokenizerFromGguf(meta));
     } else {
       throw new Mismatch(`index.json: unknown kind of fixture ${fixture.kind}`);
     }

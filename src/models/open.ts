@@ -46,8 +46,11 @@ export async function openCheckpointFrom(platform: Platform, model: ModelSource,
   return ggufCheckpoint(file, options.mmproj === undefined ? undefined : await openFile(platform, options.mmproj, options));
 }
 
-const ggufCheckpoint = async (file: GgufFile, mmproj?: GgufFile): Promise<Checkpoint> =>
-  (await import('./ggufLayout.ts')).openGgufPair(file, mmproj);
+/** Files of ours say all themselves; llama.cpp's keys are read by other code. */
+async function ggufCheckpoint(file: GgufFile, mmproj?: GgufFile): Promise<Checkpoint> {
+  const { isOwn, openOwn } = await import('./ownLayout.ts');
+  return isOwn(file) ? openOwn(file) : (await import('./ggufLayout.ts')).openGgufPair(file, mmproj);
+}
 
 async function openFolder(
   platform: Platform,

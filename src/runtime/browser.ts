@@ -2,7 +2,6 @@
 
 import { fetchKernels } from './kernels.ts';
 import type { Platform, WorkerHandle } from './platform.ts';
-import { webFile } from './webFiles.ts';
 
 let warned = false;
 
@@ -29,7 +28,7 @@ export const browserPlatform: Platform = {
 
   threads: () => (isolated() ? navigator.hardwareConcurrency : 0),
 
-  open: (path) => webFile(path, location.href),
+  open: async (path) => (await import('./webFiles.ts')).webFile(path, location.href),
 };
 
 /** Shared memory reaches workers only on pages with COOP and COEP headers. */

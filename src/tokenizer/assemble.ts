@@ -28,6 +28,15 @@ export interface TokenizerParts {
   readonly unknownSurface: string;
 }
 
+/** What the makers of both families are told besides the vocabulary. */
+export interface Common {
+  readonly added: readonly AddedToken[];
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  readonly addBos: boolean;
+  readonly moreEnds?: readonly number[];
+}
+
 /** Texts of control tokens that end an answer whatever the configuration says. */
 export const END_TEXTS: ReadonlySet<string> = new Set([
   '</s>',

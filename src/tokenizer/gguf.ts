@@ -3,10 +3,7 @@
 import { FormatError, UnsupportedError } from '../errors.ts';
 import type { GgufMetadata } from '../formats/ggufMetadata.ts';
 import { plainAdded } from './addedTokens.ts';
-import { END_TEXTS } from './assemble.ts';
-import { namedExpression } from './expressions.ts';
-import { byteLevelTokenizer, type Common, sentencepieceTokenizer } from './families.ts';
-import { stringTable } from './stringTable.ts';
+import { type Common, END_TEXTS } from './assemble.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { BYTE, CONTROL, NORMAL, UNKNOWN, USER_DEFINED } from './tokenTable.ts';
 
@@ -21,8 +18,8 @@ export interface GgufTokenizerOptions {
 
 const K = 'tokenizer.ggml.';
 
-/** Builds the tokenizer that a GGUF file describes; texts give the ids that llama.cpp gives. */
-export function tokenizerFromGguf(meta: TokenizerMetadata, options: GgufTokenizerOptions = {}): Tokenizer {
+/** Builds the tokenizer that a GGUF file describes; texts give the ids that llama.cpp gives. Imports the family that the file is of. */
+export async function tokenizerFromGguf(meta: TokenizerMetadata, options: GgufTokenizerOptions = {}): Promise<Tokenizer> {
   const kind = meta.string(`${K}model`);
   if (kind === 'no_vocab' || kind === 'none') {
     throw new UnsupportedError(
@@ -63,7 +60,7 @@ export function tokenizerFromGguf(meta: TokenizerMetadata, options: GgufTokenize
     moreEnds: eot === null ? [] : [eot],
   };
   const pieces = { texts, kinds };
-  if (!llama) return byteLevel(meta, pieces, common);
+  if (!llama) return (await import('./ggufByteLevel.ts')).byteLevelFromGguf(meta, pieces, common);
 
   const scores = meta.numbers(`${K}scores`);
   if (scores.length !== texts.length) {
@@ -81,31 +78,6 @@ export function tokenizerFromGguf(meta: TokenizerMetadata, options: GgufTokenize
     removeExtraWhitespaces: false,
   };
   const prefix = model.addDummyPrefix ? (options.legacy === false ? 'start' : 'segment') : 'never';
+  const { sentencepieceTokenizer } = await import('./sentencepieceTokenizer.ts');
   return sentencepieceTokenizer(model, pieces, common, prefix, false);
-}
-
-function byteLevel(meta: TokenizerMetadata, pieces: { texts: string[]; kinds: number[] }, common: Common): Tokenizer {
-  const ids = stringTable(pieces.texts, 'last', (id) => ![CONTROL, UNKNOWN, USER_DEFINED].includes(pieces.kinds[id]!));
-  const named = meta.string(`${K}pre`, 'default');
-  const name = named === 'default' || named === '' ? oldFileExpression(meta) : named;
-  const expression = namedExpression(name, `${K}pre`);
-  const merges = stringTable(meta.strings(`${K}merges`), 'first');
-  const ignoreMerges = name.startsWith('llama');
-  return byteLevelTokenizer(
-    { ids, merges, ignoreMerges, byteFallback: false, unkId: null, fuseUnk: false },
-    pieces,
-    common,
-    expression,
-    false,
-  );
-}
-
-/** Old files do not name their pre-tokenizer; the architecture tells. */
-function oldFileExpression(meta: TokenizerMetadata): string {
-  const architecture = meta.string('general.architecture', '');
-  if (/^(qwen|qwen2.*|stablelm)$/.test(architecture)) return 'qwen2';
-  if (architecture === 'phi2' || architecture === 'gpt2') return 'gpt-2';
-  throw new UnsupportedError(
-    `${K}pre: the file does not name its pre-tokenizer: got ${JSON.stringify(meta.string(`${K}pre`, ''))} for architecture ${JSON.stringify(architecture)}, convert the model with a newer converter`,
-  );
 }

@@ -2,12 +2,14 @@
 
 import { FormatError, InputError, UnsupportedError } from '../errors.ts';
 import { type AddedToken, plainAdded } from './addedTokens.ts';
+import type { Common } from './assemble.ts';
 import type { BpeModel } from './bpe.ts';
 import { bytesToAlphabet } from './byteAlphabet.ts';
+import { byteLevelTokenizer } from './byteLevelTokenizer.ts';
 import { namedExpression } from './expressions.ts';
-import { byteLevelTokenizer, type Common, sentencepieceTokenizer } from './families.ts';
 import type { HubConfig } from './hubConfig.ts';
 import { readSentencepieceModel } from './sentencepieceModel.ts';
+import { sentencepieceTokenizer } from './sentencepieceTokenizer.ts';
 import { stringTable } from './stringTable.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { CONTROL, checkId, NORMAL, setToken, type TokenList, UNKNOWN, USER_DEFINED } from './tokenTable.ts';

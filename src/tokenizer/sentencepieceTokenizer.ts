@@ -1,22 +1,10 @@
-// The two families as tokenizers: a vocabulary and its added tokens in, a Tokenizer out. Every file format ends here, tokenizer.json excepted.
+// The sentencepiece family as tokenizers: a vocabulary and its added tokens in, a Tokenizer out. Every file format ends here, tokenizer.json excepted.
 
-import type { AddedToken } from './addedTokens.ts';
-import { assemble } from './assemble.ts';
-import { type BpeModel, bpeEncoder, splitIsolated } from './bpe.ts';
-import { toAlphabet } from './byteAlphabet.ts';
+import { assemble, type Common } from './assemble.ts';
 import { markSpaces, sentencepieceEncoder } from './sentencepiece.ts';
 import type { SentencepieceModel } from './sentencepieceModel.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { CONTROL, SPACE_MARK, type TokenList, tokenTable, UNKNOWN } from './tokenTable.ts';
-
-/** What both families are told besides the vocabulary. */
-export interface Common {
-  readonly added: readonly AddedToken[];
-  readonly bosId: number | null;
-  readonly eosId: number | null;
-  readonly addBos: boolean;
-  readonly moreEnds?: readonly number[];
-}
 
 /**
  * Where the dummy prefix goes. `segment`: before each text between added tokens (LlamaTokenizer with legacy=true, llama.cpp);
@@ -51,21 +39,5 @@ export function sentencepieceTokenizer(
     idOf: (text) => encoder.idOf(markSpaces(text, false)),
     dropLeadingSpace: prefix !== 'never',
     unknownSurface: model.unknownSurface,
-  });
-}
-
-/** A byte-level BPE tokenizer; `pieces` are spelled in GPT-2's alphabet, added tokens in plain text. */
-export function byteLevelTokenizer(model: BpeModel, pieces: TokenList, common: Common, expression: RegExp, nfc: boolean): Tokenizer {
-  const encodeWord = bpeEncoder(model);
-  return assemble({
-    ...common,
-    table: tokenTable(pieces.texts, Uint8Array.from(pieces.kinds), 'alphabet', new Set(common.added.map((token) => token.id))),
-    normalize: (text) => (nfc ? text.normalize('NFC') : text),
-    encodeText(text, _, out) {
-      for (const word of splitIsolated(text, expression)) encodeWord(toAlphabet(word), out);
-    },
-    idOf: (text) => model.ids.find(toAlphabet(text)),
-    dropLeadingSpace: false,
-    unknownSurface: '',
   });
 }
