@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { getLlama } from 'node-llama-cpp';
 import { Session } from '../../build/src/generate/session.js';
 import { Llava } from '../../build/src/index.js';
+import peers from './package.json' with { type: 'json' };
 import { contest, processClock, timed } from './timing.mjs';
 
 const { values, positionals } = parseArgs({
@@ -59,7 +60,7 @@ const ours = await pumice();
 const theirs = await native(ours.prompt);
 const both = (side) => async () => ({ prefill: await timed(processClock, side.prefill), decode: await timed(processClock, side.decode) });
 await contest({
-  peer: 'native llama.cpp (node-llama-cpp 3.22.1)',
+  peer: `native llama.cpp (node-llama-cpp ${peers.dependencies['node-llama-cpp']})`,
   threads,
   unit: 'tokens',
   rounds,

@@ -2,11 +2,12 @@
 
 import { barChart } from '../../build/src/plot/bars.js';
 
-const ratio = (row, key) => row.ours[key] / row.theirs[key];
-const number = (x) => (x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2));
+/** Null where a run was shorter than a tick of the CPU clock. */
+const ratio = ({ ours, theirs }, key) => (ours[key] && theirs[key] ? ours[key] / theirs[key] : null);
+const number = (x) => (x === null ? '-' : x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2));
 
-/** Rates per CPU second and per second, ours and theirs, their ratios and the ratio that is wanted. */
-export function table(rows) {
+/** Rates per CPU second and per second, ours and theirs, their ratios and the ratio that is wanted; then what failed, and why. */
+export function table(rows, failures = []) {
   const lines = rows.map((r) => {
     const cells = [
       r.peer,
@@ -24,9 +25,22 @@ export function table(rows) {
     '| peer | work | threads | per CPU second: pumice / peer | ratio | per second: pumice / peer | ratio | goal |',
     '|---|---|---|---|---|---|---|---|',
     ...lines,
+    ...failures.map(({ peer, what, failed }) => `| ${peer} | ${what} | | failed: ${failed.replaceAll('|', '/').slice(0, 200)} | | | | |`),
     '',
   ].join('\n');
 }
+
+/** The page in docs/. */
+export const document = (machine, text) => `# Peers
+
+Written by \`npm run bench:peers -- --docs\` (\`bench/peers\`): pumice and a peer at the same work with the same weights, in turns; medians. CPU time is of all threads, in browsers of all
+processes. What limits pumice: \`docs/performance.md\`.
+
+${machine}.
+
+![ratios](peers.svg)
+
+${text}`;
 
 /** An SVG: how many times as much pumice does, per CPU second and per second, on a logarithmic scale. */
 export function drawn(rows) {

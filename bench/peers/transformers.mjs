@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fileSource } from '../../build/src/runtime/nodeFiles.js';
 import { llamaModel } from './onnxModels.mjs';
+import peers from './package.json' with { type: 'json' };
 import { wholeModel } from './phases.mjs';
 
 const { values, positionals } = parseArgs({
@@ -34,7 +35,7 @@ try {
     files[`llama/${name}`] = path;
   }
   await wholeModel({
-    peer: 'transformers.js 4.3.1',
+    peer: `transformers.js ${peers.dependencies['@huggingface/transformers']}`,
     load: 'loadTransformers',
     run: 'transformersRun',
     files,

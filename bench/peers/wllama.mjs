@@ -2,6 +2,7 @@
 //   node bench/peers/wllama.mjs MODEL.gguf [--threads 1] [--prompt 64] [--tokens 16] [--rounds 1]
 
 import { parseArgs } from 'node:util';
+import peers from './package.json' with { type: 'json' };
 import { wholeModel } from './phases.mjs';
 
 const { values, positionals } = parseArgs({
@@ -15,7 +16,7 @@ const { values, positionals } = parseArgs({
 });
 const [threads, rows, tokens, rounds] = [values.threads, values.prompt, values.tokens, values.rounds].map(Number);
 await wholeModel({
-  peer: 'wllama 3.8.1',
+  peer: `wllama ${peers.dependencies['@wllama/wllama']}`,
   load: 'loadWllama',
   run: 'wllamaRun',
   files: { 'model.gguf': positionals[0] },
