@@ -106,6 +106,8 @@ export interface EncodeOptions extends PictureOptions {
 export interface ImageEncoder {
   /** Choices that the model has; others are refused. */
   readonly choices?: readonly (keyof PictureOptions)[];
+  /** The largest `visualTokens`, where that is a choice. */
+  readonly mostTokens?: number;
   /** Loads what encoding needs before the first picture comes. */
   prepare(programs: Programs, load?: LoadOptions): Promise<void>;
   /** Rows that stand for the picture in the language model's sequence. */

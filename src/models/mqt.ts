@@ -119,6 +119,7 @@ function encoder({ resampler, tower }: Mqt, config: Config, settings: ImageSetti
   };
   return {
     choices: ['visualTokens'],
+    mostTokens: resampler.queries,
     async prepare(programs, load) {
       await tower(fallback).prepare(programs, load);
       await resampler.attention.fill(programs, load);

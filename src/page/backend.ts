@@ -19,7 +19,8 @@ export interface Answered {
 /** What the model lets one choose. */
 export interface Choices {
   readonly name: string;
-  readonly visualTokens: boolean;
+  /** The largest number of a picture's rows; undefined: there is no choice. */
+  readonly visualTokens: number | undefined;
   readonly keep: boolean;
 }
 

@@ -49,7 +49,7 @@ export const pageHtml = (base: string, mode: 'server' | 'browser'): string => `<
   <form id="form">
     <div class="row"><input id="question" type="text" value="What is at the left?" aria-label="Question" maxlength="2000"><button class="main" id="ask">Ask</button><button type="button" id="stop" hidden>Stop</button></div>
     <label class="slider" id="keyLabel" hidden><span>API key</span><input id="key" type="password" autocomplete="current-password"></label>
-    <label class="slider" id="tokensLabel" hidden><span>visual tokens</span><input id="tokens" type="range" min="1" max="256" value="256"><output></output></label>
+    <label class="slider" id="tokensLabel" hidden><span>visual tokens</span><input id="tokens" type="range" min="1" max="1" value="1"><output></output></label>
     <label class="slider" id="keepLabel" hidden><span>keep rate</span><input id="keep" type="range" min="10" max="100" step="5" value="100"><output></output></label>
     <div id="answer" aria-live="polite"></div>
     <div id="status" role="status"></div>

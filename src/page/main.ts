@@ -43,7 +43,9 @@ async function open(): Promise<void> {
     const choices = await mine.open((share) => say(`loading ${Math.round(100 * share)} %`));
     if (backend !== mine) return;
     element('keyLabel').hidden = true;
-    element('tokensLabel').hidden = !choices.visualTokens;
+    element('tokensLabel').hidden = choices.visualTokens === undefined;
+    tokens.value = tokens.max = String(choices.visualTokens ?? 1);
+    tokens.dispatchEvent(new Event('input'));
     element('keepLabel').hidden = !choices.keep;
     ask.disabled = false;
     say(`${choices.name} is ready`);

@@ -27,8 +27,7 @@ async function open(model: string): Promise<FromModel> {
     prune: { method: 'fastv', k: 1, r: 0 },
     onProgress: (loaded, total) => scope.postMessage({ kind: 'progress', share: loaded / total }),
   });
-  const choices = llava.model.encoder?.choices ?? [];
-  return { kind: 'open', choices: { name: llava.checkpoint.name, visualTokens: choices.includes('visualTokens'), keep: true } };
+  return { kind: 'open', choices: { name: llava.checkpoint.name, visualTokens: llava.model.encoder?.mostTokens, keep: true } };
 }
 
 async function ask({ image, text, visualTokens, keep }: Question): Promise<FromModel> {

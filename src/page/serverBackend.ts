@@ -11,6 +11,11 @@ interface Event {
   readonly error?: { readonly message: string };
 }
 
+interface Card {
+  readonly id: string;
+  readonly pumice: { readonly choices: readonly string[]; readonly most_visual_tokens?: number };
+}
+
 /** `key`: the server's API key; empty: none. A server that wants another one makes `open` fail with the code `unauthorized`. */
 export function serverBackend(key: string): Backend {
   const authorization: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {};
@@ -21,10 +26,11 @@ export function serverBackend(key: string): Backend {
       if (response.status === 401)
         throw new PumiceError('unauthorized', key ? 'this is not the API key of the server' : 'the server asks for its API key');
       if (!response.ok) throw failure(`status ${response.status}`);
-      const { data } = (await response.json()) as { data: readonly { id: string; pumice: { choices: readonly string[] } }[] };
+      const { data } = (await response.json()) as { data: readonly Card[] };
       const [card] = data;
-      keeps = card!.pumice.choices.includes('keepRate');
-      return { name: card!.id, visualTokens: card!.pumice.choices.includes('visualTokens'), keep: keeps };
+      const { choices, most_visual_tokens: visualTokens } = card!.pumice;
+      keeps = choices.includes('keepRate');
+      return { name: card!.id, visualTokens, keep: keeps };
     },
     async ask({ image, text, visualTokens, keep }, onText, signal) {
       const content = [...(image ? [{ type: 'image_url', image_url: { url: await dataUrl(image) } }] : []), { type: 'text', text }];

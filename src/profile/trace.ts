@@ -1,5 +1,5 @@
 // A profile in the Trace Event Format of Chrome (opens in Perfetto and chrome://tracing): a track per thread, in it each op and the wait
-// at the barrier after it.
+// at the barrier after it. Pieces of a track meet but never overlap: Perfetto drops a complete event that reaches into the next one.
 
 import type { Profile } from './profile.ts';
 
@@ -32,23 +32,25 @@ export function chromeTrace(profile: Profile): string {
 
   // Runs that were not timed are one piece.
   for (const { program, start, ms, timed } of profile.runTimes())
-    if (!timed) traceEvents.push({ ph: 'X', name: `${program}, ops not timed`, cat: 'run', pid, tid: 0, ts: us(start), dur: us(ms) });
+    if (!timed) traceEvents.push({ ph: 'X', name: `${program}, ops not timed`, cat: 'run', pid, tid: 0, ...span(start, start + ms) });
 
   // Between barriers threads go their own ways: each track has its own time.
   const ends: number[] = [];
   for (const e of profile.events.filter((e) => e.timed)) {
     e.ms.forEach((ms, tid) => {
       const start = Math.max(e.start, ends[tid] ?? 0);
-      const work = ms - e.wait[tid]!;
+      const worked = start + ms - e.wait[tid]!;
       const args = { section: e.section, macs: e.macs, bytes: e.bytes };
-      traceEvents.push({ ph: 'X', name: e.op, cat: e.program, pid, tid, ts: us(start), dur: us(work), args });
-      if (e.wait[tid]! > 0)
-        traceEvents.push({ ph: 'X', name: 'wait', cat: 'barrier', pid, tid, ts: us(start + work), dur: us(e.wait[tid]!) });
+      traceEvents.push({ ph: 'X', name: e.op, cat: e.program, pid, tid, ...span(start, worked), args });
+      if (e.wait[tid]! > 0) traceEvents.push({ ph: 'X', name: 'wait', cat: 'barrier', pid, tid, ...span(worked, start + ms) });
       ends[tid] = start + ms;
     });
   }
   return JSON.stringify({ traceEvents, displayTimeUnit: 'ms' });
 }
 
-/** Milliseconds as microseconds, to the nanosecond. */
-const us = (ms: number): number => Math.round(ms * 1e6) / 1e3;
+/** From and to in milliseconds, as begin and duration in microseconds. Both ends are rounded, to eighths: exact as numbers and in Perfetto's nanoseconds. */
+function span(from: number, to: number): { ts: number; dur: number } {
+  const [ts, end] = [from, to].map((ms) => Math.round(ms * 8e3) / 8) as [number, number];
+  return { ts, dur: end - ts };
+}

@@ -59,7 +59,13 @@ export function handler(options: HandlerOptions): (request: Request) => Promise<
     // What requests may choose under `pumice`: for pages and other clients of ours.
     const { encoder, decoder } = models.get(id)!.llava.model;
     const choices = [...(encoder?.choices ?? []), ...(decoder.hooks.takesKeepRate ? ['keepRate'] : [])];
-    return { id, object: 'model', created, owned_by: 'pumice', pumice: { choices } };
+    return {
+      id,
+      object: 'model',
+      created,
+      owned_by: 'pumice',
+      pumice: { choices, ...(encoder?.mostTokens !== undefined && { most_visual_tokens: encoder.mostTokens }) },
+    };
   };
   const app = new Hono();
 
