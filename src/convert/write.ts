@@ -70,15 +70,18 @@ async function* converted(quantizer: Quantizer, tensor: OutTensor, part: TensorI
     }
   };
 
-  // While the threads quantize a piece, the next one is read.
+  // While the threads quantize a piece, the next one is read and the one before is written.
+  let before: Uint8Array | undefined;
   for (let piece = rows > 0 ? await read(0) : null; piece !== null; ) {
-    const written = write(piece);
+    const now = write(piece);
     const next: ReturnType<typeof read> | null = piece.end < rows ? read(piece.end) : null;
-    // What fails here is told when it is waited for: that may be never.
-    next?.catch(() => {});
-    yield await written;
+    // What fails is told when it is waited for: that may be never.
+    for (const promise of [now, next]) promise?.catch(() => {});
+    if (before) yield before;
+    before = await now;
     piece = await next;
   }
+  if (before) yield before;
 }
 
 /** Rows of each head of `dim` rows from split-half to interleaved order. */
