@@ -34,12 +34,53 @@ export async function loadWeights(
     options.onProgress?.(loaded, total);
     options.signal?.throwIfAborted();
   };
+  const slices: Slice[] = [];
   for (const { memory, use } of places) {
     let row = 0;
     for (const { files, info } of use.parts) {
       if (use.form === 'plain') row = await loadPlain(memory, use.tensor, files, info, row, step);
-      else row = await loadMatrix(memory, use.tensor, files, info, row, step);
+      else {
+        if (info.packed === undefined) await packRows(memory, use.tensor, files, info, row, step);
+        else slices.push(...slicesOf(memory, use.tensor, files, info, row));
+        row += info.shape[0] ?? 1;
+      }
     }
+  }
+  await readSlices(slices, step);
+}
+
+/** A stretch of packed weights and its place. */
+interface Slice {
+  readonly memory: Memory;
+  readonly at: number;
+  readonly files: TensorFiles;
+  readonly info: TensorInfo;
+  readonly from: number;
+  readonly size: number;
+}
+
+/** What a part that is packed in the file brings into the matrix from row `first` on. */
+function slicesOf(memory: Memory, to: Tensor, files: TensorFiles, info: TensorInfo, first: number): Slice[] {
+  const at = memory.address(to.storage) + (first / PACK_ROWS) * byteSize(to.dtype, [PACK_ROWS, colsOf(to.shape)]);
+  return Array.from({ length: Math.ceil(info.bytes / SLICE) }, (_, i) => {
+    const from = i * SLICE;
+    return { memory, at: at + from, files, info, from, size: Math.min(SLICE, info.bytes - from) };
+  });
+}
+
+/** Reads several slices at a time, of whatever matrices they are. */
+async function readSlices(slices: readonly Slice[], step: (bytes: number) => void): Promise<void> {
+  let next = 0;
+  const reader = async () => {
+    for (let s = slices[next++]; s !== undefined; s = slices[next++]) {
+      await s.files.readInto(s.info, s.memory.bytes.subarray(s.at, s.at + s.size), s.from);
+      step(s.size);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: READERS }, reader));
+  } finally {
+    next = slices.length;
   }
 }
 
@@ -58,34 +99,6 @@ async function loadPlain(
   memory.write(memory.address(to.storage) + to.offset + 4 * first, to, values);
   step(info.bytes);
   return first + values.length;
-}
-
-/** Brings one part into the packed matrix from row `first` on; returns the row after it. */
-async function loadMatrix(
-  memory: Memory,
-  to: Tensor,
-  files: TensorFiles,
-  info: TensorInfo,
-  first: number,
-  step: (bytes: number) => void,
-): Promise<number> {
-  const rows = info.shape[0] ?? 1;
-  if (info.packed === undefined) await packRows(memory, to, files, info, first, step);
-  else {
-    const at = memory.address(to.storage) + (first / PACK_ROWS) * byteSize(to.dtype, [PACK_ROWS, colsOf(to.shape)]);
-    let next = 0;
-    const reader = async () => {
-      while (next < info.bytes) {
-        const from = next;
-        const size = Math.min(SLICE, info.bytes - from);
-        next += size;
-        await files.readInto(info, memory.bytes.subarray(at + from, at + from + size), from);
-        step(size);
-      }
-    };
-    await Promise.all(Array.from({ length: READERS }, reader));
-  }
-  return first + rows;
 }
 
 /** Packs stored rows into the matrix from row `first` on, piece by piece. While the threads pack one piece, the next is read. */
