@@ -8,7 +8,7 @@ import type { ByteSource, Folder } from '../formats/source.ts';
 /** One system call never asks for more: some kernels refuse reads of 2 GiB and more, and a smaller piece gains nothing. */
 const PIECE = 16 * 1024 * 1024;
 /** Longer reads go to the runtime's own threads, so that several may go on at once; for shorter ones the way there costs more. */
-const LONG = 8 * 1024 * 1024;
+const LONG = 2 * 1024 * 1024;
 
 const REASONS: ReadonlyMap<string, string> = new Map([
   ['ENOENT', 'there is no such file or folder'],
