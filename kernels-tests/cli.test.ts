@@ -76,6 +76,20 @@ test('run --json gives one object with text and usage', () =>
     assert.equal(json.usage.completionTokens, 4);
   }));
 
+test('bench times a model by length and threads, and says what does not fit', async () => {
+  const args = ['bench', MODEL[1]!, '--mmproj', MODEL[3]!, '--threads', '1,2', '--prompts', '8,100000', '--contexts', '8', '--rounds', '1'];
+  const r = await pumice(args);
+  assert.equal(r.code, 0, r.stderr);
+  const lines = r.stdout.trimEnd().split('\n');
+  assert.deepEqual(
+    lines.slice(2, -2).map((l) => l.split(/ {2,}/).slice(0, 2).join(' ').replace(/\(.*/, '')),
+    [1, 2].flatMap((n) => [`${n} load`, `${n} picture 640x480 `, `${n} prefill 8 rows`, `${n} decode after 8 rows`]),
+  );
+  assert.equal(new Set(lines.slice(1, -2).map((l) => l.length)).size, 1, 'columns are aligned');
+  assert.match(lines.at(-2)!, /^left out: prefill 100000 rows: the model's context is \d+ rows$/);
+  assert.match(lines.at(-1)!, /^peak memory of the process: \d+ MiB$/);
+});
+
 test('the profile names the operations', async () => {
   const r = await pumice(['run', ...MODEL, 'hello', '-n', '3', '--profile', '--stats']);
   assert.equal(r.code, 0, r.stderr);

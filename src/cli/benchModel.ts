@@ -1,8 +1,9 @@
 // `pumice bench MODEL`: load, picture, prefill and decode of one model, by length and threads.
 
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { Session } from '../generate/session.ts';
 import { Llava } from '../index.ts';
+import { bestBuild } from '../runtime/probe.ts';
 import { numbers } from './numbers.ts';
 
 export interface BenchOptions {
@@ -19,42 +20,58 @@ interface Row {
   readonly threads: number;
   readonly what: string;
   readonly ms: number;
+  /** Median distance of the rounds from their median, by the median. */
+  readonly spread: number;
   /** CPU time of the whole process. */
   readonly cpuMs: number;
-  /** Rows or tokens per second of wall time. */
+  /** Rows or tokens per second of wall time; 0 for loading. */
   readonly rate: number;
+  /** Times as fast as with the first number of threads. */
+  readonly speedup: number;
 }
+
+type Times = Pick<Row, 'ms' | 'spread' | 'cpuMs'>;
 
 const DECODED = 16;
 
-/** Prints a row per measurement. Lengths beyond the model's context are left out. */
+/** Prints a row per measurement. Lengths beyond the model's context are left out, and named at the end. */
 export async function benchModel(path: string, o: BenchOptions): Promise<void> {
   const whole = { whole: true };
   const prompts = numbers('--prompts', o.prompts, whole);
   const contexts = numbers('--contexts', o.contexts, whole);
   const threads =
     o.threads === undefined ? Array.from({ length: availableParallelism() }, (_, i) => i + 1) : numbers('--threads', o.threads, whole);
-  const rows: Row[] = [];
-  const add = (row: Row) => {
-    rows.push(row);
-    if (!o.json) process.stdout.write(line(row));
+  const say = (text: string) => {
+    if (!o.json) process.stdout.write(text);
   };
-  if (!o.json)
-    process.stdout.write(
-      `${'threads'.padEnd(8)}${'what'.padEnd(32)}${'ms'.padStart(10)}${'CPU ms'.padStart(10)}${'per second'.padStart(12)}\n`,
-    );
-  for (const n of threads) await withThreads(path, n, { ...o, prompts, contexts }, add);
-  const peak = process.resourceUsage().maxRSS / 1024;
-  if (o.json) process.stdout.write(`${JSON.stringify({ model: path, node: process.version, peakMiB: peak, rows }, null, 1)}\n`);
-  else process.stdout.write(`peak memory of the process: ${peak.toFixed(0)} MiB\n`);
+  const rows: Row[] = [];
+  const add = (row: Omit<Row, 'speedup'>) => {
+    const first = rows.find((r) => r.what === row.what);
+    rows.push({ ...row, speedup: first ? first.ms / row.ms : 1 });
+    say(line(rows.at(-1)!));
+  };
+  const machine = `${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.versions.node}, ${bestBuild()} build`;
+  say(`${machine}; medians of ${o.rounds}\n`);
+  say(columns(['threads', 'what', 'ms', '+-', 'CPU ms', 'per second', `by ${threads[0]} thread${threads[0] === 1 ? '' : 's'}`]));
+  let context = 0;
+  for (const n of threads) context = await withThreads(path, n, { ...o, prompts, contexts }, add);
+  const leftOut = [
+    ...prompts.filter((n) => n > context).map((n) => `prefill ${n} rows`),
+    ...contexts.filter((n) => n + DECODED > context).map((n) => `decode after ${n} rows`),
+  ];
+  const peakMiB = process.resourceUsage().maxRSS / 1024;
+  if (leftOut.length) say(`left out: ${leftOut.join(', ')}: the model's context is ${context} rows\n`);
+  say(`peak memory of the process: ${peakMiB.toFixed(0)} MiB\n`);
+  if (o.json) process.stdout.write(`${JSON.stringify({ model: path, machine, peakMiB, context, leftOut, rows }, null, 1)}\n`);
 }
 
+/** Returns the rows that the model takes. */
 async function withThreads(
   path: string,
   threads: number,
   o: { readonly mmproj?: string; readonly prompts: readonly number[]; readonly contexts: readonly number[]; readonly rounds: number },
-  add: (row: Row) => void,
-): Promise<void> {
+  add: (row: Omit<Row, 'speedup'>) => void,
+): Promise<number> {
   const context = Math.max(...o.prompts, ...o.contexts) + DECODED;
   let model: Llava | undefined;
   const load = await timed(1, async () => {
@@ -87,12 +104,14 @@ async function withThreads(
       session.truncate(n);
       for (let i = 0; i < DECODED; i++) await session.step(i);
     });
-    add({ threads, what: `decode after ${n} rows`, ms: t.ms / DECODED, cpuMs: t.cpuMs / DECODED, rate: (DECODED * 1000) / t.ms });
+    const { spread } = t;
+    add({ threads, what: `decode after ${n} rows`, ms: t.ms / DECODED, spread, cpuMs: t.cpuMs / DECODED, rate: (DECODED * 1000) / t.ms });
   }
+  return most;
 }
 
 /** Medians over `rounds` runs, after one that warms up where there are several. */
-async function timed(rounds: number, body: () => Promise<void>): Promise<{ ms: number; cpuMs: number }> {
+async function timed(rounds: number, body: () => Promise<void>): Promise<Times> {
   const ms: number[] = [];
   const cpuMs: number[] = [];
   for (let i = rounds > 1 ? -1 : 0; i < rounds; i++) {
@@ -105,8 +124,21 @@ async function timed(rounds: number, body: () => Promise<void>): Promise<{ ms: n
     cpuMs.push((user + system) / 1000);
   }
   const median = (x: readonly number[]) => [...x].sort((a, b) => a - b)[x.length >> 1]!;
-  return { ms: median(ms), cpuMs: median(cpuMs) };
+  const middle = median(ms);
+  return { ms: middle, spread: median(ms.map((x) => Math.abs(x - middle))) / middle, cpuMs: median(cpuMs) };
 }
 
+const WIDTHS = [8, 30, 11, 7, 11, 12, 13];
+const columns = (cells: readonly string[]): string =>
+  `${cells.map((cell, i) => (i < 2 ? cell.padEnd(WIDTHS[i]!) : cell.padStart(WIDTHS[i]!))).join('')}\n`;
+
 const line = (r: Row): string =>
-  `${String(r.threads).padEnd(8)}${r.what.padEnd(32)}${r.ms.toFixed(2).padStart(10)}${r.cpuMs.toFixed(2).padStart(10)}${(r.rate ? r.rate.toFixed(1) : '').padStart(12)}\n`;
+  columns([
+    String(r.threads),
+    r.what,
+    r.ms.toFixed(2),
+    r.rate ? `${(100 * r.spread).toFixed(0)} %` : '',
+    r.cpuMs.toFixed(2),
+    r.rate ? r.rate.toFixed(1) : '',
+    `${r.speedup.toFixed(2)}x`,
+  ]);

@@ -15,5 +15,7 @@ export function embedded(model: string = 'pebble'): string {
   if (!NAMES.includes(model)) return model;
   const file = new URL(`${model}.gguf`, MODELS);
   if (existsSync(file)) return fileURLToPath(file);
-  throw new InputError(`model: not in this copy: got ${model}, a file or directory is expected (pebble-mqt comes with the repository only)`);
+  throw new InputError(
+    `model: not in this copy: got ${model}, a file or directory is expected (pebble-mqt comes with the repository only)`,
+  );
 }
