@@ -12,6 +12,7 @@ import { openCheckpointFrom } from '../src/models/open.ts';
 import { synthModel } from '../src/models/synth.ts';
 import { nodePlatform } from '../src/runtime/node.ts';
 import { fixture } from './fixtures.ts';
+import { withDynamic, withMoe, withMqt, withPlain, withUhd } from './models/tinyModels.ts';
 
 const MODEL = fixture('models/gguf/llava15-tiny/model.gguf');
 const MMPROJ = fixture('models/gguf/llava15-tiny/mmproj.gguf');
@@ -47,6 +48,50 @@ test('what is estimated is what a run takes', async () => {
   assert.ok(e.memory.total <= used && used < 1.5 * e.memory.total + 2 ** 18, `estimated ${e.memory.total}, used ${used}`);
   await llava.dispose();
 });
+
+const FAMILIES: readonly [name: string, family: <T>(body: (dir: string) => Promise<T>) => Promise<T>][] = [
+  ['LLaVA', (body) => withPlain(body)],
+  ['a mixture', withMoe],
+  ['MQT', (body) => withMqt(body, {}, 2)],
+  ['UHD', (body) => withUhd(body, {}, 2)],
+  ['Dynamic-LLaVA', (body) => withDynamic(body)],
+];
+
+for (const [name, family] of FAMILIES) {
+  for (const stageBytes of [undefined, 1]) {
+    test(`${name}${stageBytes ? ', a memory for each layer' : ''}: the map is what loading and a question take`, () =>
+      family(async (dir) => {
+        const options = { context: 512, threads: 1, ...(stageBytes === undefined ? {} : { stageBytes }) };
+        const size = { width: 90, height: 60 };
+        const checkpoint = await openCheckpointFrom(nodePlatform, dir, {});
+        const { memory } = await estimate(nodePlatform, checkpoint, { ...options, picture: size, textRows: 20 });
+        await checkpoint.files.close();
+
+        await using llava = await Llava.load(dir, { ...options, conversation: 'vicuna_v1' });
+        const image = { ...size, data: new Uint8Array(90 * 60 * 3) };
+        const content = [
+          { type: 'image' as const, image },
+          { type: 'text' as const, text: 'what?' },
+        ];
+        const reply = llava.chat([{ role: 'user', content }], { maxTokens: 2 });
+        await reply.text();
+        const { kvMemory } = await reply.usage;
+
+        const taken = llava.engine.memories.map((m) => m.heap.taken);
+        const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+        assert.equal(taken.length, memory.memories.length);
+        assert.ok(stageBytes === undefined || taken.length > 2);
+        // A page of cells, and up to 64 bytes for each piece.
+        const small = 4096 + 2048;
+        taken.forEach((n, i) => {
+          assert.ok(n <= memory.memories[i]! + small + memory.records, `memory ${i}: ${n}, estimated ${memory.memories[i]}`);
+        });
+        // The map has the cache of the whole context, a question takes pages of it.
+        const more = sum(taken) - kvMemory - (sum(memory.memories) - memory.cache);
+        assert.ok(more >= 0 && more <= small * taken.length + memory.records, `${more} bytes more than estimated`);
+      }));
+  }
+}
 
 /** A file with a head and holes. */
 function hollow(shape: string): string {

@@ -21,7 +21,7 @@ export interface Rehearsal {
   readonly programs: Programs;
   /** Since the last look. */
   takeRuns(): DryRun[];
-  /** Of every program of the model. */
+  /** Of every program. */
   readonly plans: ReadonlySet<Plan>;
   /** Weights, caches, tables. */
   fixed(): ReadonlySet<Storage>;
@@ -36,11 +36,11 @@ export function rehearse(engine: Engine, weights: readonly Weights[]): Rehearsal
   const value = (cell: Cell): number => cells.get(cell) ?? cell.max;
   const size: SizeOf = (d) => (typeof d === 'number' ? d : value(d));
 
-  /** A program of the model: it reads weights or writes caches. */
+  /** A program of the model reads weights or writes caches; others, which bring pictures to size, run. */
   const install = (p: Plan): Program => {
+    plans.add(p);
     if (p.fixed.size === 0) return engine.install(p);
     const program = { plan: p, count: p.nodes.length };
-    plans.add(p);
     dry.add(program);
     return program;
   };

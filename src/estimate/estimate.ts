@@ -21,6 +21,8 @@ export interface EstimateOptions extends ModelOptions, PictureOptions {
   readonly textRows?: number;
   /** Each has its own scratch. Default 4. */
   readonly threads?: number;
+  /** As the engine's: bytes of weights and caches that one memory holds. */
+  readonly stageBytes?: number;
 }
 
 /** Multiply-adds are counted as two operations. */
@@ -120,6 +122,7 @@ export async function estimate(platform: Platform, checkpoint: Checkpoint, optio
         decoder.options.context,
         threads,
         encoder !== undefined && crowded(checkpoint, model),
+        options.stageBytes,
       ),
       picture: seen,
       prefill,
@@ -143,6 +146,7 @@ function memoryOf(
   context: number,
   threads: number,
   ownTower: boolean,
+  stageBytes: number | undefined,
 ): Pick<Estimate, 'memory' | 'parameters' | 'weightsInFourBits'> {
   const total = (storages: Iterable<Storage>): number => [...storages].reduce((n, s) => n + s.bytes, 0);
   const own = new Set(uses.map((u) => u.tensor.storage));
@@ -173,16 +177,16 @@ function memoryOf(
       scratch,
       records,
       total: weights + cache + tables + arena + scratch + records,
-      memories: memoriesOf([...rehearsal.plans], threads, ownTower),
+      memories: memoriesOf([...rehearsal.plans], threads, ownTower, stageBytes),
     },
   };
 }
 
 /** What each memory holds: its weights, caches and tables, and the arena and scratch of its largest program. */
-function memoriesOf(plans: readonly Plan[], threads: number, ownTower: boolean): number[] {
+function memoriesOf(plans: readonly Plan[], threads: number, ownTower: boolean, stageBytes = MEMORY): number[] {
   const staged = plans.filter((p) => p.graph.borders.length > 0);
   const largest = staged.reduce((a, b) => (b.arenaBytes > a.arenaBytes ? b : a));
-  const cuts = chooseCuts(largest, () => stageRoom(largest, MEMORY, threads));
+  const cuts = chooseCuts(largest, () => Math.min(stageBytes, stageRoom(largest, MEMORY, threads)));
   const sizes = (parts: readonly Plan[]): number =>
     [...new Set(parts.flatMap((p) => [...p.fixed]))].reduce((n, s) => n + fullBytes(s), 0) +
     Math.max(0, ...parts.map((p) => p.arenaBytes)) +
