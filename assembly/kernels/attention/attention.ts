@@ -14,6 +14,8 @@
 // Without a mask, f32 and i16 take all keys at once instead (whole.ts).
 //
 // A lane is a query row of one head. Lanes that share a key/value head, LANES at most, go through its blocks together, in tiles of 4.
+// A page holds all heads' parts of a block side by side, a piece each head's blocks: where lanes are few, several heads go from page to page
+// together, so that memory is read in its order. Head by head each 8 or 16 KiB lie far from the last ones, which doubled a decode step's time.
 
 import { expConstants } from '../../exp.ts';
 import { COLS, IN0, IN1, IN2, OUT, P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, ROWS, SCRATCH, SCRATCH_STRIDE } from '../../program.ts';
@@ -64,55 +66,78 @@ export function attention(op: usize, thread: i32, threads: i32): void {
     tile >>= 1;
     tiles = (lanes + tile - 1) / tile;
   }
+  const together = tiles == 1 && !whole && load<i32>(op, P8) ? LANES / pitchOf(lanes) : 1;
   const end = firstRow(kvHeads * tiles, thread + 1, threads);
-  for (let i = firstRow(kvHeads * tiles, thread, threads); i < end; i++) {
+  for (let i = firstRow(kvHeads * tiles, thread, threads); i < end; i += together) {
     const h = i / tiles,
       first = (i - h * tiles) * tile;
     const count = min(tile, lanes - first);
     if (whole) attendWhole(op, s, h, group, first, count);
-    else attend(op, s, h, group, first, count);
+    else attend(op, s, h, min(together, end - i), group, first, count);
   }
 }
 
-/** Lanes first..first + count of key/value head h. */
-function attend(op: usize, s: usize, h: i32, group: i32, first: i32, count: i32): void {
+/** Lanes from one head's first to the next one's: tiles of several lanes read four. */
+function pitchOf(count: i32): i32 {
+  return count == 1 ? 1 : (count + 3) & ~3;
+}
+
+/** Lanes first..first + count of each of the key/value heads h..h + n. */
+function attend(op: usize, s: usize, h: i32, n: i32, group: i32, first: i32, count: i32): void {
+  const pitch = pitchOf(count);
+  let from = i32.MAX_VALUE,
+    to = 0;
+  for (let j = 0; j < n; j++) {
+    for (let i = 0; i < pitch; i++) {
+      const lane = j * pitch + i;
+      if (i < count) {
+        begin(op, s, h + j, group, first + i, lane);
+        const state = s + S_STATE + <usize>lane * STATE_BYTES;
+        from = min(from, load<i32>(state, FROM));
+        to = max(to, load<i32>(state, TO));
+      } else memory.fill(s + S_Q + <usize>lane * LANE_BYTES, 0, LANE_BYTES);
+    }
+  }
+  for (let at = from & -KEY_BLOCK; at < to; at += KEY_BLOCK) {
+    for (let j = 0; j < n; j++) block(op, s, h + j, at, min(KEY_BLOCK, to - at), j * pitch, count);
+  }
+  for (let j = 0; j < n; j++) {
+    for (let i = 0; i < count; i++) finish(op, s, h + j, group, first + i, j * pitch + i);
+  }
+}
+
+/** Packs the query of lane `index` of head h into lane `lane` of scratch, which has seen no key yet. */
+function begin(op: usize, s: usize, h: i32, group: i32, index: i32, lane: i32): void {
   const dim = load<i32>(op, COLS),
     padded = (dim + 7) & ~7,
     kind = load<i32>(op, P6);
-  const rowBytes = (<usize>(load<i32>(op, P0) * dim)) << 2,
-    stride = (<usize>load<i32>(op, P9)) << 2;
+  const stride = (<usize>load<i32>(op, P9)) << 2;
   const scale = load<f32>(op, P2) * (kind == KV_F16 ? reinterpret<f32>(0x75800000) : 1);
-  const causal = load<i32>(op, P3),
-    window = load<i32>(op, P5),
+  const window = load<i32>(op, P5),
     keys = load<i32>(load<usize>(op, P4));
-
-  let from = i32.MAX_VALUE,
-    to = 0;
-  for (let i = 0; i < count; i++) {
-    const state = s + S_STATE + <usize>i * STATE_BYTES;
-    const last = causal ? keys + (first + i) / group + 1 : keys;
-    beginLane(state, window ? max(0, last - window) : 0, last);
-    from = min(from, load<i32>(state, FROM));
-    to = max(to, last);
-    const x = laneAt(load<usize>(op, IN0), stride, h, group, first + i, dim);
-    packQuery(kind, x, dim, padded, scale, s + S_Q + <usize>i * LANE_BYTES, state);
-    memory.fill(s + S_O + <usize>i * LANE_BYTES, 0, (<usize>padded) << 2);
-  }
-  for (let i = count; i < ((count + 3) & ~3); i++) memory.fill(s + S_Q + <usize>i * LANE_BYTES, 0, (<usize>padded) << 2);
-
-  const head = h * load<i32>(op, P7);
-  for (let at = from & -KEY_BLOCK; at < to; at += KEY_BLOCK) block(op, s, kind, padded, head, at, min(KEY_BLOCK, to - at), count);
-
-  for (let i = 0; i < count; i++) {
-    const sum = load<f32>(s + S_STATE + <usize>i * STATE_BYTES, SUM);
-    const out = laneAt(load<usize>(op, OUT), rowBytes, h, group, first + i, dim);
-    scaleOut(out, s + S_O + <usize>i * LANE_BYTES, dim, sum == 0 ? 0 : 1 / sum);
-  }
+  const last = load<i32>(op, P3) ? keys + index / group + 1 : keys;
+  const state = s + S_STATE + <usize>lane * STATE_BYTES;
+  beginLane(state, window ? max(0, last - window) : 0, last);
+  const x = laneAt(load<usize>(op, IN0), stride, h, group, index, dim);
+  packQuery(kind, x, dim, padded, scale, s + S_Q + <usize>lane * LANE_BYTES, state);
+  memory.fill(s + S_O + <usize>lane * LANE_BYTES, 0, (<usize>padded) << 2);
 }
 
-/** Keys at..at + n of the head whose part of a piece begins at row `head`. */
-function block(op: usize, s: usize, kind: i32, padded: i32, head: i32, at: i32, n: i32, count: i32): void {
+/** Writes the mean of the values that lane `lane` has seen. */
+function finish(op: usize, s: usize, h: i32, group: i32, index: i32, lane: i32): void {
+  const dim = load<i32>(op, COLS),
+    rowBytes = (<usize>(load<i32>(op, P0) * dim)) << 2;
+  const sum = load<f32>(s + S_STATE + <usize>lane * STATE_BYTES, SUM);
+  const out = laneAt(load<usize>(op, OUT), rowBytes, h, group, index, dim);
+  scaleOut(out, s + S_O + <usize>lane * LANE_BYTES, dim, sum == 0 ? 0 : 1 / sum);
+}
+
+/** Keys at..at + n of head h, seen by `count` lanes of scratch from lane `base` on. */
+function block(op: usize, s: usize, h: i32, at: i32, n: i32, base: i32, count: i32): void {
+  const kind = load<i32>(op, P6),
+    padded = (load<i32>(op, COLS) + 7) & ~7;
   const capacity = load<i32>(op, P7),
+    head = h * capacity, // the head's first row in a piece
     paged = load<i32>(op, P8),
     row = rowInPiece(paged, at),
     there = min(KEY_BLOCK, capacity - row); // rows of the cache in this block
@@ -136,8 +161,8 @@ function block(op: usize, s: usize, kind: i32, padded: i32, head: i32, at: i32, 
     form = KV_F32;
   }
 
-  for (let lane = 0; lane < count; lane += 4) {
-    const lanes = min(4, count - lane);
+  for (let lane = base; lane < base + count; lane += 4) {
+    const lanes = min(4, base + count - lane);
     const states = s + S_STATE + <usize>lane * STATE_BYTES;
     const seen = min(n, load<i32>(states + <usize>(lanes - 1) * STATE_BYTES, TO) - at);
     if (seen <= 0 || load<i32>(states, FROM) >= at + n) continue;
