@@ -5,7 +5,7 @@ import { toI16 } from './softmax.ts';
 import { tile1, tile1Narrow, tile4, widen } from './tiles.ts';
 
 /**
- * out[lane][c] = sum over i < n of b[lane][i] * a[i][c], c < used, for 1 or 4 lanes; with `more` added to what stands there. a has strips
+ * out[lane][c] = sum over i < n of b[lane][i] * a[i][c], c < used, for 1 or 4 lanes; floats with `more` added to what stands there. a has strips
  * of 32 columns (the last one may be narrower) with `rows` rows each.
  */
 export function product(
@@ -30,15 +30,16 @@ export function product(
 function strips<T>(lanes: i32, a: usize, rows: i32, columns: i32, used: i32, b: usize, n: i32, out: usize, s: usize, more: bool): void {
   const unit: usize = isSigned<T>() ? 2 * sizeof<T>() : sizeof<T>(); // integers come in pairs of rows
   const mask = v128.load(s, S_MASK);
+  const four = isSigned<T>() && sizeof<T>() == 2; // whole.ts has 4 lanes of i16, some of them zeros
   for (let c = 0; c < used; c += 32, a += <usize>(rows << 5) * sizeof<T>(), out += 128) {
     const width = min(32, columns - c),
       step = <usize>width * unit;
-    if (lanes == 1 && width == 32) {
+    if (!four && lanes == 1 && width == 32) {
       tile1<T>(a, step, b, n, out, mask, more);
       continue;
     }
     for (let j: usize = 0, end = <usize>min(width, used - c); j < end; j += 8) {
-      if (lanes == 1) tile1Narrow<T>(a + j * unit, step, b, n, out + (j << 2), mask, more);
+      if (!four && lanes == 1) tile1Narrow<T>(a + j * unit, step, b, n, out + (j << 2), mask, more);
       else tile4<T>(a + j * unit, step, b, n, out + (j << 2), more);
     }
   }

@@ -7,7 +7,7 @@
 //   T = f16   (u16) as floats too small by 2^108 (layout.ts); mask: the bits of a widened f16
 //   T = i8    a row of a holds two i of each c side by side, b is i16, n counts pairs; out is i32, exact
 //   T = i16   the same
-//   more      the sums go on from what stands in out
+//   more      floats: the sums go on from what stands in out
 
 import { LANE_BYTES } from './layout.ts';
 
@@ -22,7 +22,7 @@ export function tile4<T>(a: usize, step: usize, b: usize, n: i32, out: usize, mo
     s6 = s0,
     s7 = s0;
   const zero = s0;
-  if (more) {
+  if (sizeof<T>() == 4 && more) {
     s0 = v128.load(out);
     s1 = v128.load(out, 16);
     s2 = v128.load(out, LANE_BYTES);
@@ -69,7 +69,7 @@ export function tile1<T>(a: usize, step: usize, b: usize, n: i32, out: usize, ma
     s5 = s0,
     s6 = s0,
     s7 = s0;
-  if (more) {
+  if (sizeof<T>() == 4 && more) {
     s0 = v128.load(out);
     s1 = v128.load(out, 16);
     s2 = v128.load(out, 32);
@@ -105,7 +105,7 @@ export function tile1<T>(a: usize, step: usize, b: usize, n: i32, out: usize, ma
 export function tile1Narrow<T>(a: usize, step: usize, b: usize, n: i32, out: usize, mask: v128, more: bool): void {
   let s0 = i32x4.splat(0),
     s1 = s0;
-  if (more) {
+  if (sizeof<T>() == 4 && more) {
     s0 = v128.load(out);
     s1 = v128.load(out, 16);
   }

@@ -44,19 +44,12 @@ function attendFour(op: usize, s: usize, h: i32, group: i32, first: i32, lanes: 
   const head = h * capacity,
     // Of i16 caches, which lie in one piece.
     scales = ((<usize>(load<i32>(op, P1) * capacity * padded)) << 1) + ((<usize>head) << 2);
-  for (let i = 0; i < 4; i++) {
-    const q = s + S_Q + <usize>i * LANE_BYTES;
-    if (i >= lanes) memory.fill(q, 0, (<usize>padded) << 2);
-    else
-      packQuery(
-        kind,
-        laneAt(load<usize>(op, IN0), stride, h, group, first + i, dim),
-        dim,
-        padded,
-        load<f32>(op, P2),
-        q,
-        s + S_STATE + <usize>i * STATE_BYTES,
-      );
+  // Lanes that are not there count as zeros: their results are not stored.
+  memory.fill(s + S_Q, 0, 4 * LANE_BYTES);
+  for (let i = 0; i < lanes; i++) {
+    const x = laneAt(load<usize>(op, IN0), stride, h, group, first + i, dim),
+      state = s + S_STATE + <usize>i * STATE_BYTES;
+    packQuery(kind, x, dim, padded, load<f32>(op, P2), s + S_Q + <usize>i * LANE_BYTES, state);
   }
 
   for (let at = 0; at < keys; at += KEY_BLOCK) {
