@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { mqtModel } from './mqtModel.mjs';
+import { mqtModel } from './variants.mjs';
 
 const [root, tools, folder] = process.argv.slice(2);
 const { chromium } = createRequire(join(tools, 'package.json'))('playwright-core');
