@@ -84,9 +84,9 @@ export interface Result {
 export async function measure(host: Host, op: string, c: Case, build: Build, roofline: Roofline, ms: number): Promise<Result> {
   const engine = await Engine.create(host.platform, { build, threads: 0, ...(c.set === undefined ? {} : { set: c.set }) });
   const { program, macs, bytes } = install(engine, c);
-  const calls = calibrate(engine, program);
+  const { calls, sampleMs } = calibrate(engine, program);
 
-  const bench = new Bench({ time: ms, iterations: 16, warmupTime: 20, warmupIterations: 4, retainSamples: true, throws: true });
+  const bench = new Bench({ time: ms, ...rounds(ms, sampleMs), warmupTime: 20, retainSamples: true, throws: true });
   bench.add(op, () => {
     for (let i = 0; i < calls; i++) engine.runNow(program);
   });
@@ -152,8 +152,14 @@ export function install(engine: Engine, c: Case): { program: Program; macs: numb
 const SAMPLE_MS = 0.05;
 const SAMPLE_TICKS = 100;
 
-/** Calls per sample, so that the clock does not matter. Also makes the kernel hot. */
-function calibrate(engine: Engine, program: Program): number {
+/** Samples at least: fewer where each takes a second, as with 512 rows of a 7B model. */
+const rounds = (ms: number, sampleMs: number): { iterations: number; warmupIterations: number } => {
+  const iterations = Math.max(5, Math.min(16, Math.ceil((4 * ms) / sampleMs)));
+  return { iterations, warmupIterations: iterations >> 2 };
+};
+
+/** Calls per sample, so that the clock does not matter, and how long such a sample takes. Also makes the kernel hot. */
+function calibrate(engine: Engine, program: Program): { calls: number; sampleMs: number } {
   const least = Math.max(SAMPLE_MS, SAMPLE_TICKS * clockTick());
   for (let calls = 1; ; calls *= 2) {
     const end = performance.now() + 20;
@@ -164,7 +170,7 @@ function calibrate(engine: Engine, program: Program): number {
       shortest = Math.min(shortest, now - start);
       start = now;
     }
-    if (shortest >= least) return calls;
+    if (shortest >= least) return { calls, sampleMs: shortest };
   }
 }
 

@@ -74,6 +74,9 @@ async function inChromium(asked: Asked): Promise<Saved> {
   }
 }
 
+/** Below this share of CPU time others had the core: a time that says little. */
+const BUSY = 0.9;
+
 /** A line per case and build: the median of each runtime with its spread, and how many times the first one's it is. */
 export function runtimeTable(columns: readonly Column[]): string[] {
   const here = columns.filter((c) => c.saved !== undefined);
@@ -85,7 +88,8 @@ export function runtimeTable(columns: readonly Column[]): string[] {
     const cells = found.map((r, i) => {
       if (!r) return '-';
       const ratio = i > 0 && first ? `${(r.ms / first.ms).toFixed(2)}x ` : '';
-      return `${ratio}${time(r.ms)} +-${(100 * r.spread).toFixed(0)} %`;
+      const busy = r.cpu < BUSY ? ` (cpu ${(100 * r.cpu).toFixed(0)} %)` : '';
+      return `${ratio}${time(r.ms)} +-${(100 * r.spread).toFixed(0)} %${busy}`;
     });
     return [op, build, name, ...cells];
   });
