@@ -90,7 +90,7 @@ asking(program.command('profile').description('answer a question and show where 
   .addOption(new Option('--by <group>', 'what the table sums up').choices(['op', 'layer', 'section', 'program']).default('op'))
   .option(
     '--overhead <percent>',
-    'time that timing may take: of programs that it would slow down by more some runs are timed; default: 1; 1000: time all',
+    'time that timing may take: of programs that it would slow down by more some runs are timed; default: 0.5; 1000: time all',
     (v) => number('--overhead')(v) / 100,
   )
   .option('--html <file>', 'write a page with charts')

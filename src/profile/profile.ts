@@ -62,7 +62,7 @@ interface Run {
 }
 
 /** Share of a program's time that reading the clock may take. */
-export const OVERHEAD = 0.01;
+export const OVERHEAD = 0.005;
 
 export class Profile {
   /** Peaks of one thread, for shares of what is possible. */
