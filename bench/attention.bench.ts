@@ -1,4 +1,4 @@
-import { type KvType, kvCache } from '../src/graph/kv.ts';
+import { type Kv, type KvType, kvCache, pagedKv, setKvRows } from '../src/graph/kv.ts';
 import { attention } from '../src/graph/ops/attention.ts';
 import { kvWrite } from '../src/graph/ops/kvWrite.ts';
 import { byteSize, KV_LANES } from '../src/graph/tensor.ts';
@@ -39,6 +39,25 @@ function over(
   };
 }
 
+/** One row over a cache in pages, as decoders have it; `causal` has it in one piece. */
+function paged(name: string, dtype: KvType, [heads, kvHeads, dim]: Sizes, past: number): Case {
+  let cache: Kv | undefined;
+  return {
+    name: `${name} in pages, 1 after ${past}, ${dtype}`,
+    bound: 'memory',
+    graph: (g) => {
+      cache = pagedKv('cache', dtype, kvHeads, past + 1, dim);
+      const q = g.input('q', 'f32', [1, heads * dim]);
+      return [g.add(attention, [q, cache.k, cache.v], { heads, kvHeads, dim, scale: dim ** -0.5, causal: true, past })];
+    },
+    prepare: (engine) => {
+      setKvRows(engine, cache!, past + 1);
+      for (const { storage } of [cache!.k, cache!.v])
+        for (const at of engine.memoryOf(storage).pages(storage)) engine.bytes.fill(0x3c, at, at + storage.pageBytes!);
+    },
+  };
+}
+
 const types: readonly KvType[] = ['kv-f32', 'kv-f16', 'kv-q8'];
 
 export const cases: readonly Case[] = [
@@ -60,7 +79,9 @@ export const cases: readonly Case[] = [
     causal('Vicuna-7B, 2 heads', t, [2, 2, 128], 512, 0),
     causal('Vicuna-7B, 2 heads', t, [2, 2, 128], 512, 1536),
     causal('Vicuna-7B', t, [32, 32, 128], 1, 2047),
+    paged('Vicuna-7B', t, [32, 32, 128], 2047),
     causal('Mistral-7B', t, [32, 8, 128], 1, 2047),
+    paged('Mistral-7B', t, [32, 8, 128], 2047),
     causal('Qwen2-0.5B', t, [14, 2, 64], 1, 2047),
   ]),
 ];

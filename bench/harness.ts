@@ -24,6 +24,8 @@ export interface Case {
   graph(g: Graph): readonly Tensor[];
   /** Inputs that are not uniform values in -1..1 (i32: zeros). */
   readonly inputs?: Readonly<Record<string, Int32Array | Float32Array | Uint8Array>>;
+  /** After the program is installed: what inputs cannot say. */
+  prepare?(engine: Engine): void;
 }
 
 /** A case of one op on inputs of these shapes; an i32 input is given by its values. */
@@ -126,6 +128,7 @@ export function install(engine: Engine, c: Case): { program: Program; macs: numb
     g.output(`out${i}`, t);
   });
   const program = engine.install(plan(g));
+  c.prepare?.(engine);
   // Read once: a case may make its weights here.
   const given = c.inputs;
   const fill = (dtype: DType, shape: readonly Dim[]) => (dtype === 'f32' ? random(maxSize(shape), 1) : null);
