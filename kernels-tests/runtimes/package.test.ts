@@ -4,10 +4,11 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
+import { fixture } from '../fixtures.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const packed = JSON.parse(
@@ -151,4 +152,13 @@ test('the platform-free core reaches no runtime module', () => {
     for (const path of modules)
       assert.doesNotMatch(readFileSync(path, 'utf8'), /\b(typeof|globalThis\.) ?(process|Deno|Bun|navigator)\b/, path);
   }
+});
+
+test("the README's script runs as it stands, with files that are here", () => {
+  const [, script = ''] = /```ts\n(.*?)```/s.exec(readFileSync(`${root}README.md`, 'utf8')) ?? [];
+  const here = script
+    .replace(/load\('.*?', \{ mmproj: '.*?' \}\)/, "load(new URL(import.meta.resolve('pumice/models/pebble.gguf')))")
+    .replace("'photo.jpg'", JSON.stringify(pathToFileURL(fixture('image/420.jpg')).href));
+  const said = execFileSync(process.execPath, ['--input-type=module', '-e', here], { cwd: root, encoding: 'utf8' });
+  assert.match(said, /^\s*[A-Z].*imageTokens: 64/s);
 });

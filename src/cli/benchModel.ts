@@ -4,6 +4,7 @@ import { availableParallelism, cpus } from 'node:os';
 import { Session } from '../generate/session.ts';
 import { Llava } from '../index.ts';
 import { bestBuild } from '../runtime/probe.ts';
+import { embedded } from './embedded.ts';
 import { numbers } from './numbers.ts';
 
 export interface BenchOptions {
@@ -75,7 +76,7 @@ async function withThreads(
   const context = Math.max(...o.prompts, ...o.contexts) + DECODED;
   let model: Llava | undefined;
   const load = await timed(1, async () => {
-    model = await Llava.load(path, { threads, context, ...(o.mmproj === undefined ? {} : { mmproj: o.mmproj }) });
+    model = await Llava.load(embedded(path), { threads, context, ...(o.mmproj === undefined ? {} : { mmproj: o.mmproj }) });
   });
   await using llava = model!;
   add({ threads, what: 'load', ...load, rate: 0 });

@@ -134,7 +134,7 @@ program
 program
   .command('bench')
   .description('time load, picture, prefill and decode of a model')
-  .argument('<model>', 'GGUF file or hub directory')
+  .argument('<model>', 'pebble (the embedded model), a GGUF file or a hub directory')
   .option('--mmproj <path>', 'projector file of a llama.cpp pair')
   .option('--prompts <list>', 'rows of prefill; those beyond the model are left out', '64,256,512,1024,2048')
   .option('--contexts <list>', 'rows in the cache when decoding', '64,512,1024')
@@ -146,7 +146,7 @@ program
 program
   .command('score')
   .description('log-probabilities of given answers, or DPO margins of chosen and rejected ones; JSON lines')
-  .argument('<model>', 'GGUF file or hub directory')
+  .argument('<model>', 'pebble (the embedded model), a GGUF file or a hub directory')
   .argument('<file>', 'JSON lines: question, answer (or chosen, rejected), image?')
   .option('--mmproj <path>', 'projector file of a llama.cpp pair')
   .option('--reference <model>', 'reference model of DPO, teacher of distillation: the distance from it is given too')
@@ -166,7 +166,7 @@ program
 program
   .command('plan')
   .description('memory and work of a model, and whether it fits, without loading it')
-  .argument('<model>', 'GGUF file, hub directory, URL, or org/name[:quant] on the hub')
+  .argument('<model>', 'pebble (the embedded model), GGUF file, hub directory, URL, or org/name[:quant] on the hub')
   .option('--offline', 'ask nothing of the network: only what is in the cache')
   .option('--mmproj <path>', 'projector file of a llama.cpp pair')
   .option('--tower <dir>', 'directory of the vision tower')

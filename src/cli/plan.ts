@@ -7,6 +7,7 @@ import { type Estimate, type EstimateOptions, estimate, type Work } from '../est
 import { count } from '../graph/print.ts';
 import { openCheckpointFrom } from '../models/open.ts';
 import { nodePlatform } from '../runtime/node.ts';
+import { embedded } from './embedded.ts';
 import { pictureOptions } from './run.ts';
 
 export interface PlanOptions {
@@ -27,7 +28,7 @@ export interface PlanOptions {
 }
 
 export async function plan(model: string, o: PlanOptions): Promise<void> {
-  const checkpoint = await openCheckpointFrom(nodePlatform, model, {
+  const checkpoint = await openCheckpointFrom(nodePlatform, embedded(model), {
     ...(o.mmproj === undefined ? {} : { mmproj: o.mmproj }),
     ...(o.tower === undefined ? {} : { tower: o.tower }),
     ...(o.offline === undefined ? {} : { offline: o.offline }),

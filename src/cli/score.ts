@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { InputError } from '../errors.ts';
 import { dpo, type Preference } from '../generate/score.ts';
 import { Llava, type Message } from '../index.ts';
+import { embedded } from './embedded.ts';
 
 export interface ScoreOptions {
   readonly mmproj?: string;
@@ -30,7 +31,8 @@ interface Line {
 /** Scores every line of `file`; pictures are paths beside it or URLs. */
 export async function score(model: string, file: string, o: ScoreOptions): Promise<void> {
   const lines = parse(await readFile(file, 'utf8'), file);
-  const load = (path: string, mmproj?: string) => Llava.load(path, { threads: o.threads, ...(mmproj === undefined ? {} : { mmproj }) });
+  const load = (path: string, mmproj?: string) =>
+    Llava.load(embedded(path), { threads: o.threads, ...(mmproj === undefined ? {} : { mmproj }) });
   await using policy = await load(model, o.mmproj);
   await using reference = o.reference === undefined ? undefined : await load(o.reference, o.referenceMmproj);
   for (const line of lines)

@@ -56,6 +56,7 @@ async function readLocal(path: string, { readFile }: LoadOptions): Promise<Uint8
   try {
     return await readFile(path);
   } catch (e) {
+    if (e instanceof InputError) throw e;
     throw new InputError(`${path}: cannot be read: ${(e as Error).message}`, { cause: e });
   }
 }

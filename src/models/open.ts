@@ -20,7 +20,12 @@ export interface CheckpointOptions extends Download {
   readonly adapter?: string;
 }
 
-export async function openCheckpointFrom(platform: Platform, model: ModelSource, options: CheckpointOptions = {}): Promise<Checkpoint> {
+/** URLs go the way of their text: through the platform's cache, or to its files. */
+const named = (platform: Platform, source: ModelSource): ModelSource =>
+  source instanceof URL && (/^https?:$/.test(source.protocol) || (platform.readFile && source.protocol === 'file:')) ? source.href : source;
+
+export async function openCheckpointFrom(platform: Platform, source: ModelSource, options: CheckpointOptions = {}): Promise<Checkpoint> {
+  const model = named(platform, source);
   if (typeof model === 'string') {
     const opened = await platform.open(model, options);
     if (opened.kind === 'folder') {
@@ -72,8 +77,7 @@ async function openProjector(platform: Platform, model: OpenedFile, options: Che
 }
 
 async function openFile(platform: Platform, model: ModelSource, download: Download): Promise<GgufFile> {
-  // URLs go the way of their text: through the platform's cache.
-  const path = model instanceof URL && /^https?:$/.test(model.protocol) ? model.href : model;
+  const path = named(platform, model);
   if (typeof path !== 'string') {
     const { openSource } = await import('../formats/openSource.ts');
     return openGguf(await openSource(path));

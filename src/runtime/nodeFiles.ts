@@ -1,7 +1,9 @@
 // Local files as byte sources, by Node's positional reads (Deno and Bun have the same module).
 
 import { closeSync, fstatSync, openSync, read, readdirSync, readSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { FormatError, InputError } from '../errors.ts';
 import type { ByteSource, Folder } from '../formats/source.ts';
 
@@ -18,6 +20,18 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['ENOTDIR', 'it is a file, a folder is expected'],
   ['EMFILE', 'too many files are open'],
 ]);
+
+/** The path that a `file:` URL stands for; any other text as it is. */
+export const localPath = (path: string): string => (/^file:/i.test(path) ? fileURLToPath(path) : path);
+
+/** A whole file. Throws InputError that names it. */
+export async function readLocalFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
 
 /** The InputError for a failed file operation; names the path, keeps the system's error as `cause`. */
 function fileError(path: string, error: unknown): InputError {

@@ -3,10 +3,11 @@
 import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { execArgv } from 'node:process';
 import { Worker } from 'node:worker_threads';
 import { InputError } from '../errors.ts';
 import { hubName } from './hubNames.ts';
-import { fileSource, folderAndFile, localFolder } from './nodeFiles.ts';
+import { fileSource, folderAndFile, localFolder, localPath, readLocalFile } from './nodeFiles.ts';
 import type { Build, KernelSet, Platform } from './platform.ts';
 
 /** A platform over Node's modules. `kernels` says where a build of a set lies (a path or file URL), or gives its bytes. */
@@ -27,7 +28,9 @@ export function serverPlatform(name: string, kernels: (build: Build, set: Kernel
     },
 
     spawn(url) {
-      const worker = url === undefined ? new Worker(new URL('./worker.js', import.meta.url)) : new Worker(url);
+      // What tells Node how to read a script on the command line makes it refuse a worker's file.
+      const options = execArgv.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
+      const worker = url === undefined ? new Worker(new URL('./worker.js', import.meta.url), options) : new Worker(url, options);
       return {
         post: (m) => worker.postMessage(m),
         onMessage: (f) => void worker.on('message', f),
@@ -44,9 +47,10 @@ export function serverPlatform(name: string, kernels: (build: Build, set: Kernel
       return openHubFolder(folder, { ...options, addProduct: addProduct(platform) });
     },
 
-    readFile: (path) => readFile(path),
+    readFile: (path) => readLocalFile(localPath(path)),
 
-    async open(path, download = {}) {
+    async open(name, download = {}) {
+      const path = localPath(name);
       if (/^https?:\/\//i.test(path)) return (await import('./cachedWebFile.ts')).cachedWebFile(path, download);
       const hub = statSync(path, { throwIfNoEntry: false }) === undefined ? hubName(path) : null;
       if (hub !== null) return (await import('./hubCache.ts')).openHub(hub, download);
