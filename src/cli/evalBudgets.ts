@@ -3,6 +3,7 @@
 import { answerItems, type Item, type Score, scores } from '../evaluate.ts';
 import type { Llava } from '../index.ts';
 import { lineChart } from '../plot/lines.ts';
+import { COLORS } from '../plot/svg.ts';
 
 /** What one budget reached. */
 export interface BudgetScore {
@@ -51,9 +52,15 @@ export function budgetTable(found: readonly BudgetScore[]): string {
   ].join('\n');
 }
 
-/** A line for all questions and one for each type, over the budget. */
+/** Types that a chart can tell apart beside the sum. */
+const SHOWN = COLORS.length - 1;
+
+/** A line for all questions and one for each of the types asked most, over the budget. */
 export function budgetChart(found: readonly BudgetScore[], title: string): string {
-  const types = typesOf(found);
+  const asked = (type: string) => found[0]!.scores.reduce((n, s) => n + (s.type === type ? s.items : 0), 0);
+  const types = typesOf(found)
+    .sort((a, b) => asked(b) - asked(a))
+    .slice(0, SHOWN);
   const series = [undefined, ...(types.length > 1 ? types : [])].map((type) => ({
     name: type ?? 'all',
     points: found.map((b): [number, number] => [b.visualTokens, percent(b, type)]),
